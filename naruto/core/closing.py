@@ -1,0 +1,137 @@
+"""The end of a service: quit, stop, stop at once, restart, and a start that failed.
+
+Whatever else goes on is called off; every worker is told, and the master ends when the
+last one is reaped. Stronger wins: stop over quit, and an end over coming back.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from .effects import Answer, Exit, Probe
+from .events import Exited, Probed, Requested
+from .lifecycle import Phase
+from .messages import LEAVE
+from .state import Closing, Order, Worker, WorkerId
+from .turn import Turn
+
+
+def requested(turn: Turn, event: Requested) -> None:
+    """Quit or stop was asked for."""
+    turn.log("info", f"{'stop --now' if event.at_once else event.verb} asked for by {event.by}")
+    clients = (event.client,) if event.client else ()
+    close(turn, event.verb, clients)
+    closing = turn.state.closing
+    assert closing is not None
+    if closing.again:
+        _disappoint(turn, closing.returning, "the service was told to end instead")
+        turn.change(closing=attrs.evolve(closing, again=False, returning=()))
+    if event.at_once:
+        _kill_all(turn)
+    end_if_empty(turn)
+
+
+def close(turn: Turn, verb: str, clients: tuple[str, ...] = ()) -> None:
+    """Begin the end, or make one that has begun as strong as ``verb``."""
+    closing = turn.state.closing
+    if closing is None:
+        _call_off(turn, f"the service was told to {verb}")
+        closing = Closing(verb)
+    verb = max(verb, closing.verb, key=LEAVE.index)
+    turn.change(closing=attrs.evolve(closing, verb=verb, clients=closing.clients + clients))
+    for worker in turn.state.workers():
+        timeout = turn.state.groups[worker.id.group].policy.stop_timeout
+        turn.order(worker, verb, timeout if verb == "stop" else None)
+
+
+def _call_off(turn: Turn, why: str) -> None:
+    state = turn.state
+    for pending in (state.rollout, state.wish, state.reading):
+        if pending is not None:
+            _disappoint(turn, pending.clients, f"reload called off: {why}")
+    _disappoint(turn, state.probing or (), f"restart called off: {why}")
+    alarms = {key: at for key, at in state.alarms.items() if isinstance(key, WorkerId)}
+    turn.change(rollout=None, wish=None, reading=None, probing=None, vacant={}, alarms=alarms)
+
+
+def _disappoint(turn: Turn, clients: tuple[str, ...], text: str) -> None:
+    for client in clients:
+        turn.emit(Answer(client, 1, text))
+
+
+def _kill_all(turn: Turn) -> None:
+    for worker in turn.state.workers():
+        if worker.phase is Phase.FORKING:  # killed when it is born
+            turn.put(attrs.evolve(worker, order=Order("stop", turn.now)))
+        elif worker.phase is not Phase.KILLED:
+            turn.kill(worker, "stop --now")
+
+
+def fail_start(turn: Turn, worker: Worker, event: Exited) -> None:
+    """A worker died before the service was ever up: a start is all at once."""
+    why = worker.cause or f"ended with {event.how} before it was READY"
+    text = f"worker {worker.id} {why}"
+    turn.log("error", f"start failed: {text}")
+    if event.last_words:
+        text = f"{text}\n{event.last_words}"
+    close(turn, "stop")
+    assert turn.state.closing is not None
+    turn.change(closing=attrs.evolve(turn.state.closing, status=1, text=text))
+
+
+def after_end(turn: Turn, worker: Worker, event: Exited) -> None:
+    """A worker has ended during the end: note whether a loop was cut."""
+    closing = turn.state.closing
+    assert closing is not None
+    if event.doing and worker.cause:
+        cut = (*closing.cut, f"{worker.id} (pid {worker.pid}) {event.doing}")
+        turn.change(closing=attrs.evolve(closing, cut=cut))
+    end_if_empty(turn)
+
+
+def end_if_empty(turn: Turn) -> None:
+    """Exit when every worker is reaped."""
+    closing = turn.state.closing
+    if closing is None or turn.state.population or turn.state.over:
+        return
+    text = closing.text
+    if closing.cut:
+        text = "killed: " + "; ".join(closing.cut)
+    status = closing.status or (1 if closing.cut else 0)
+    for client in closing.clients:
+        turn.emit(Answer(client, status, text))
+    turn.change(over=True)
+    turn.emit(Exit(status, text, closing.again, closing.returning))
+
+
+def restart_requested(turn: Turn, event: Requested) -> None:
+    """Restart was asked for: first see whether the program still starts."""
+    turn.log("info", f"restart asked for by {event.by}")
+    clients = (event.client,) if event.client else ()
+    if turn.state.probing is None:
+        turn.emit(Probe())
+    turn.change(probing=(turn.state.probing or ()) + clients)
+
+
+def probed(turn: Turn, event: Probed) -> None:
+    """The check before a restart has ended."""
+    clients = turn.state.probing
+    if clients is None:  # called off meanwhile
+        return
+    turn.change(probing=None)
+    if not event.ok:
+        text = f"restart refused: the program does not start any more: {event.text}"
+        turn.log("error", text)
+        _disappoint(turn, clients, text)
+        return
+    close(turn, "stop")
+    assert turn.state.closing is not None
+    turn.change(closing=attrs.evolve(turn.state.closing, again=True, returning=clients))
+    end_if_empty(turn)
+
+
+def refuse_while_closing(turn: Turn, event: Requested) -> None:
+    """A reload or a restart comes too late."""
+    if event.client and turn.state.closing:
+        verb = turn.state.closing.verb
+        turn.emit(Answer(event.client, 1, f"too late: the service was told to {verb}"))

@@ -1,0 +1,187 @@
+"""What can happen to a service, as data: the only thing that makes the core decide.
+
+An event is a fact, named by a past participle. Where a worker sent it, or the kernel, it
+may be late; the lifecycle table says what that changes (nothing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from .state import Policy, SlotId, WorkerId
+
+
+@attrs.frozen
+class Started:
+    """The master is set up and may spawn.
+
+    Attributes:
+        strangers: Slots in which a worker of a master that died is still alive.
+    """
+
+    groups: Mapping[str, Policy]
+    generation: int
+    strangers: frozenset[SlotId] = frozenset()
+
+
+@attrs.frozen
+class Requested:
+    """Somebody asked for something, by a message or through a signal.
+
+    Attributes:
+        verb: "reload", "quit", "stop" or "restart".
+        groups: The groups that are meant; empty for all.
+        client: Whom to answer, or None.
+        at_once: For stop: kill, don't wait.
+        by: Who asked, for the log.
+    """
+
+    verb: str
+    groups: tuple[str, ...] = ()
+    client: str | None = None
+    at_once: bool = False
+    by: str = "a message"
+
+
+@attrs.frozen
+class Signalled:
+    """A signal came to the master.
+
+    Attributes:
+        name: Without SIG, as in "TERM".
+        by: Who sent it, for the log.
+        terminal_gone: The terminal of a foreground service has gone away.
+    """
+
+    name: str
+    by: str
+    terminal_gone: bool = False
+
+
+@attrs.frozen
+class SettingsRead:
+    """The settings for a reload are good, and got the number of a new generation."""
+
+    groups: Mapping[str, Policy]
+    generation: int
+
+
+@attrs.frozen
+class SettingsRefused:
+    """The settings for a reload are bad; the text says where and why."""
+
+    text: str
+
+
+@attrs.frozen
+class Probed:
+    """The check before a restart has ended; the text says why it failed."""
+
+    ok: bool
+    text: str = ""
+
+
+@attrs.frozen
+class Spawned:
+    """A worker was born."""
+
+    worker: WorkerId
+    pid: int
+
+
+@attrs.frozen
+class SpawnFailed:
+    """The kernel would not give a worker."""
+
+    worker: WorkerId
+    error: str
+
+
+@attrs.frozen
+class BecameReady:
+    """A worker's on_start has returned."""
+
+    worker: WorkerId
+
+
+@attrs.frozen
+class FirstLoopEnded:
+    """A canary's first loop has ended without an exception."""
+
+    worker: WorkerId
+
+
+@attrs.frozen
+class Held:
+    """A worker rests between two loops.
+
+    Attributes:
+        number: Of the hold that it obeys: an earlier one may be called off meanwhile.
+        longest: The longest loop of its life so far, in seconds.
+    """
+
+    worker: WorkerId
+    number: int
+    longest: float = 0.0
+
+
+@attrs.frozen
+class LastLoopEnded:
+    """A worker will not loop again.
+
+    Attributes:
+        by_hand: Nobody but a line in its own pipe told it to leave.
+    """
+
+    worker: WorkerId
+    by_hand: bool = False
+
+
+@attrs.frozen
+class Exited:
+    """A worker is dead and reaped.
+
+    Attributes:
+        how: Its end in words: "exit status 1", "signal KILL".
+        doing: The loop that its end has cut, in words: for how long, working on what.
+            Empty where it was in none.
+        last_words: The end of its traceback, or nothing.
+    """
+
+    worker: WorkerId
+    how: str
+    doing: str = ""
+    last_words: str = ""
+
+
+@attrs.frozen
+class StrangerGone:
+    """The worker of a dead master, which kept a slot occupied, has ended."""
+
+    slot: SlotId
+
+
+@attrs.frozen
+class TimePassed:
+    """An alarm of the state is due."""
+
+
+Event = (
+    Started
+    | Requested
+    | Signalled
+    | SettingsRead
+    | SettingsRefused
+    | Probed
+    | Spawned
+    | SpawnFailed
+    | BecameReady
+    | FirstLoopEnded
+    | Held
+    | LastLoopEnded
+    | Exited
+    | StrangerGone
+    | TimePassed
+)

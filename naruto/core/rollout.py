@@ -1,0 +1,271 @@
+"""A reload: the canary proves the new code, then the others follow, or nothing does.
+
+``advance`` looks at one slot and at what the plan wants of it, and takes the next step
+there; so it may be called at any time, and a late or doubled event does no harm. The
+refusal of a reload is in ``undoing``.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from .effects import Answer, Forget, ReadSettings
+from .events import FirstLoopEnded, Held, Requested, SettingsRead, SettingsRefused
+from .lifecycle import Happening, Phase
+from .staffing import all_slots, is_canary, tend, truncate, unwant, want
+from .state import Group, Plan, Policy, Rollout, Slot, SlotId, Stage, Wish, Worker
+from .turn import Turn
+
+
+def requested(turn: Turn, event: Requested) -> None:
+    """A reload was asked for: it runs next, and once, however many ask meanwhile."""
+    wish = Wish(event.groups, (event.client,) if event.client else ())
+    turn.log("info", f"reload asked for by {event.by}")
+    turn.change(wish=turn.state.wish.joined(wish) if turn.state.wish else wish)
+
+
+def next_wish(turn: Turn) -> None:
+    """Begin the reload that waits, if nothing is in its way."""
+    state = turn.state
+    if state.wish and state.up and not (state.rollout or state.reading or state.closing):
+        turn.change(wish=None, reading=state.wish)
+        turn.emit(ReadSettings())
+
+
+def settings_refused(turn: Turn, event: SettingsRefused) -> None:
+    """The settings are bad: nothing changes."""
+    wish = turn.state.reading
+    if wish is None:
+        return
+    turn.change(reading=None)
+    turn.log("error", f"reload refused: {event.text}")
+    for client in wish.clients:
+        turn.emit(Answer(client, 2, f"reload refused: {event.text}"))
+
+
+def begin(turn: Turn, event: SettingsRead) -> None:
+    """The settings are good: plan, and send the canaries."""
+    wish = turn.state.reading
+    if wish is None:
+        return
+    known = [*turn.state.groups, *(n for n in event.groups if n not in turn.state.groups)]
+    strange = [name for name in wish.groups if name not in known]
+    if strange:
+        text = f"no group {strange[0]!r}; there are: {', '.join(known)}"
+        settings_refused(turn, SettingsRefused(text))
+        return
+    plans = {name: _plan(turn, name, event) for name in wish.groups or known}
+    turn.change(reading=None, rollout=Rollout(event.generation, plans, clients=wish.clients))
+    turn.log("info", f"reload to generation {event.generation} begins")
+    for name, plan in plans.items():
+        if plan.canary is not None:
+            advance(turn, SlotId(name, plan.canary))
+    _roll_if_passed(turn)
+
+
+def _plan(turn: Turn, name: str, event: SettingsRead) -> Plan:
+    policy = event.groups.get(name)
+    group = turn.state.groups.get(name)
+    if policy is None:
+        assert group is not None
+        return Plan(group.policy, event.generation, workers=0, passed=True)
+    if group is None:
+        group = Group(name, policy, generation=0)
+    missing = max(0, policy.workers - len(group.slots))
+    group = attrs.evolve(group, slots=group.slots + (Slot(),) * missing)
+    turn.put_group(group)
+    return Plan(policy, event.generation, policy.workers, canary=_canary_index(group, policy))
+
+
+def _canary_index(group: Group, policy: Policy) -> int:
+    """Where the canary goes: the first index at which only one worker is."""
+    free = (i for i in range(policy.workers) if len(group.slots[i].workers) < 2)
+    return next(free, 0)
+
+
+def advance(turn: Turn, where: SlotId) -> None:
+    """Take the next step of the rollout in one slot, if it has one there."""
+    rollout = turn.state.rollout
+    plan = rollout.plans.get(where.group) if rollout else None
+    if rollout is None or plan is None:
+        return
+    if rollout.stage is Stage.CANARY:
+        if where.index == plan.canary:
+            _advance_canary(turn, where, plan)
+    elif where.index in plan.flying:
+        if where.index >= plan.workers:
+            _retire(turn, where)
+        else:
+            _hand_over(turn, where, plan)
+
+
+def _advance_canary(turn: Turn, where: SlotId, plan: Plan) -> None:
+    canary = _newcomer(turn, where, plan)
+    if canary is None or canary.begun:
+        return
+    for old in turn.state.groups[where.group].slots[where.index].workers:
+        if old.stays and old.phase is Phase.LOOPING:
+            turn.hold(old)
+
+
+def _newcomer(turn: Turn, where: SlotId, plan: Plan) -> Worker | None:
+    """Return the slot's worker of the plan's generation once it is READY; else see to one."""
+    workers = turn.state.groups[where.group].slots[where.index].workers
+    for worker in reversed(workers):
+        if worker.generation == plan.generation and worker.stays:
+            return worker if worker.was_ready else None
+    if not plan.policy.overlap:
+        for old in workers:
+            turn.order(old, "reload")
+    if len(workers) < (2 if plan.policy.overlap else 1):
+        want(turn, where, plan.generation)
+    return None
+
+
+def _retire(turn: Turn, where: SlotId) -> None:
+    workers = turn.state.groups[where.group].slots[where.index].workers
+    for worker in workers:
+        turn.order(worker, "reload")
+    if not workers:
+        unwant(turn, where)
+        _landed(turn, where)
+
+
+def _hand_over(turn: Turn, where: SlotId, plan: Plan) -> None:
+    newcomer = _newcomer(turn, where, plan)
+    if newcomer is None:
+        return
+    if where.index in plan.unready:
+        plan = attrs.evolve(plan, unready=plan.unready - {where.index})
+        turn.put_plan(where.group, plan)
+        if plan.all_at_once and not plan.unready and not plan.todo:
+            for index in sorted(plan.flying):
+                advance(turn, SlotId(where.group, index))
+            return
+    if plan.all_at_once and (plan.unready or plan.todo):
+        return
+    workers = turn.state.groups[where.group].slots[where.index].workers
+    for old in workers:
+        if old.id != newcomer.id:
+            turn.order(old, "reload")
+    if newcomer.begun and len(workers) == 1:
+        _landed(turn, where)
+
+
+def _landed(turn: Turn, where: SlotId) -> None:
+    """One index has arrived where the plan wants it; the next may take off."""
+    assert turn.state.rollout is not None
+    plan = turn.state.rollout.plans[where.group]
+    turn.put_plan(
+        where.group,
+        attrs.evolve(
+            plan, flying=plan.flying - {where.index}, unready=plan.unready - {where.index}
+        ),
+    )
+    take_off(turn, where.group)
+    finish(turn)
+
+
+def take_off(turn: Turn, name: str) -> None:
+    """Begin with as many indexes of a group as may be in flight."""
+    while True:
+        rollout = turn.state.rollout
+        plan = rollout.plans.get(name) if rollout else None
+        if plan is None or not plan.todo or len(plan.flying) >= max(1, plan.policy.in_flight):
+            return
+        index, *todo = plan.todo
+        unready = plan.unready | {index} if index < plan.workers else plan.unready
+        turn.put_plan(
+            name,
+            attrs.evolve(plan, todo=tuple(todo), flying=plan.flying | {index}, unready=unready),
+        )
+        advance(turn, SlotId(name, index))
+
+
+def held(turn: Turn, event: Held) -> None:
+    """A worker rests between two loops; an answer to a hold called off is too late."""
+    worker = turn.state.worker(event.worker)
+    if worker is not None and worker.holds == event.number:
+        turn.step(worker, Happening.HELD, longest=event.longest)
+
+
+def first_loop_ended(turn: Turn, event: FirstLoopEnded) -> None:
+    """A canary's first loop has ended well: it has passed."""
+    worker = turn.state.worker(event.worker)
+    if worker is not None and is_canary(turn.state, worker) and worker.begun:
+        passed(turn, turn.step(worker, Happening.LOOPED, loop_by=None))
+
+
+def long_loops_are_normal(turn: Turn, canary: Worker) -> bool:
+    """Whether a canary still in its first loop after canary_timeout says nothing bad.
+
+    The worker that it stands in for tells: where its loops take as long, the canary has
+    passed; where they are known to be shorter, the new code hangs. Where nothing is known
+    nothing is held back for it either.
+    """
+    policy = turn.state.rollout.plans[canary.id.group].policy if turn.state.rollout else None
+    workers = turn.state.groups[canary.id.group].slots[canary.id.index].workers
+    known = [w.longest for w in workers if w.id != canary.id and w.holds]
+    if policy is None or policy.canary_timeout is None or not known:
+        return True
+    return max(known) >= policy.canary_timeout
+
+
+def passed(turn: Turn, canary: Worker) -> None:
+    """A canary has proven itself; when all have, the others follow."""
+    assert turn.state.rollout is not None
+    plan = turn.state.rollout.plans[canary.id.group]
+    turn.put_plan(canary.id.group, attrs.evolve(plan, passed=True))
+    turn.log("info", f"{canary.id} has passed as canary of generation {canary.generation}")
+    _roll_if_passed(turn)
+
+
+def _roll_if_passed(turn: Turn) -> None:
+    rollout = turn.state.rollout
+    if rollout is None or not all(plan.passed for plan in rollout.plans.values()):
+        return
+    plans = {}
+    for name, plan in rollout.plans.items():
+        others = range(len(turn.state.groups[name].slots))
+        todo = tuple(i for i in others if i != plan.canary)
+        flying = frozenset() if plan.canary is None else frozenset({plan.canary})
+        plans[name] = attrs.evolve(plan, todo=todo, flying=flying)
+    turn.change(rollout=attrs.evolve(rollout, stage=Stage.ROLLING, plans=plans))
+    for name, plan in plans.items():
+        if plan.canary is not None:
+            advance(turn, SlotId(name, plan.canary))
+        take_off(turn, name)
+    finish(turn)
+
+
+def finish(turn: Turn) -> None:
+    """End the rollout if nothing of it is left to do."""
+    rollout = turn.state.rollout
+    if rollout is None or rollout.stage is Stage.CANARY or rollout.leaving:
+        return
+    if any(plan.todo or plan.flying for plan in rollout.plans.values()):
+        return
+    turn.change(rollout=None)
+    if rollout.stage is Stage.ROLLING:
+        status, text = 0, _commit(turn, rollout)
+        turn.log("info", text)
+    else:
+        status, text = 1, f"reload refused: {rollout.refusal}"
+        for name in rollout.plans:
+            group = turn.state.groups[name]
+            truncate(turn, name, group.policy.workers if group.generation else 0)
+    for client in rollout.clients:
+        turn.emit(Answer(client, status, text))
+    turn.emit(Forget(frozenset(g.generation for g in turn.state.groups.values())))
+    for where in all_slots(turn.state):
+        if where.group in rollout.plans:
+            tend(turn, where)
+
+
+def _commit(turn: Turn, rollout: Rollout) -> str:
+    for name, plan in rollout.plans.items():
+        group = turn.state.groups[name]
+        turn.put_group(attrs.evolve(group, policy=plan.policy, generation=plan.generation))
+        truncate(turn, name, plan.workers)
+    workers = sum(plan.workers for plan in rollout.plans.values())
+    return f"reloaded: {workers} workers run generation {rollout.generation}"

@@ -1,0 +1,306 @@
+"""All that a master knows of its service, as frozen data.
+
+What is wanted (policies, rollouts, orders) and what is (phases) are separate fields.
+Nothing here decides; the few properties only say in one word what several fields mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+
+import attrs
+
+from .lifecycle import Phase
+from .units import Share
+
+
+class SlotId(NamedTuple):
+    """A place for one worker: the index is stable, who fills it is not."""
+
+    group: str
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls here
+
+
+class WorkerId(NamedTuple):
+    """One worker of all that ever were: no serial is used twice."""
+
+    group: str
+    index: int  # type: ignore[assignment]
+    serial: int
+
+    def __str__(self) -> str:
+        return f"{self.group}-{self.index}.{self.serial}"
+
+    @property
+    def slot(self) -> SlotId:
+        """The place that it fills."""
+        return SlotId(self.group, self.index)
+
+
+DEFAULT_SURGE = Share(25, True)
+"""A quarter of the workers."""
+
+
+@attrs.frozen
+class Policy:
+    """What the master obeys for one group. Seconds; None waits for ever."""
+
+    workers: int = 1
+    surge: Share = DEFAULT_SURGE
+    overlap: bool = True
+    start_timeout: float | None = 30.0
+    canary_timeout: float | None = 10.0
+    stop_timeout: float | None = 25.0
+    min_uptime: float = 1.0
+
+    @property
+    def in_flight(self) -> int:
+        """How many indexes of the group a reload may have in flight."""
+        return self.surge.of(self.workers)
+
+
+@attrs.frozen
+class Order:
+    """What a worker was told to leave for."""
+
+    verb: str
+    deadline: float | None = None
+
+
+@attrs.frozen
+class Worker:
+    """One process, from the wish for it to its end.
+
+    Attributes:
+        order: What it was told to leave for.
+        begun: It was told to begin looping, so it may be in business().
+        finished: It has said that its last loop is over.
+        by_hand: It leaves because of a line in its own pipe.
+        longest: The longest loop known, in seconds.
+        ready_by, loop_by, exit_by: Until when it must be READY, have ended its first loop
+            as a canary, have ended after its last loop.
+        cause: Why the master killed it.
+    """
+
+    id: WorkerId
+    generation: int
+    born: float
+    phase: Phase = Phase.FORKING
+    pid: int = 0
+    order: Order | None = None
+    was_ready: bool = False
+    begun: bool = False
+    finished: bool = False
+    by_hand: bool = False
+    holds: int = 0
+    longest: float = 0.0
+    ready_by: float | None = None
+    loop_by: float | None = None
+    exit_by: float | None = None
+    cause: str = ""
+
+    @property
+    def occupies(self) -> bool:
+        """It may be in business(): no other worker of its index may begin."""
+        return self.begun and not self.finished and self.phase is not Phase.HELD
+
+    @property
+    def stays(self) -> bool:
+        """Nobody told it to leave, and it doesn't leave by itself."""
+        return self.order is None and self.phase not in (Phase.DONE, Phase.KILLED)
+
+    @property
+    def alarm(self) -> float | None:
+        """When the master must look at it again."""
+        if self.phase in (Phase.FORKING, Phase.KILLED):
+            return None
+        leave_by = self.order.deadline if self.order else None
+        times = (self.ready_by, self.loop_by, leave_by, self.exit_by)
+        return min((t for t in times if t is not None), default=None)
+
+
+@attrs.frozen
+class Slot:
+    """A place for one worker, and two while one hands over to the next.
+
+    Attributes:
+        workers: Oldest first.
+        failures: Short lives in a row.
+        stranger: A worker of a master that died still works in this place.
+    """
+
+    workers: tuple[Worker, ...] = ()
+    failures: int = 0
+    stranger: bool = False
+
+    @property
+    def occupied(self) -> bool:
+        """Somebody may be in business() with this index."""
+        return self.stranger or any(worker.occupies for worker in self.workers)
+
+
+@attrs.frozen
+class Group:
+    """Workers of one target.
+
+    Attributes:
+        generation: The one that counts: of the last reload that was completed. 0 for a
+            group that only a reload under way knows.
+    """
+
+    name: str
+    policy: Policy
+    generation: int
+    slots: tuple[Slot, ...] = ()
+
+
+class Stage(Enum):
+    """How far a reload has come."""
+
+    CANARY = "canary"  # one new worker of each group has to prove itself
+    ROLLING = "rolling"  # the others follow
+    UNDOING = "undoing"  # refused: back to what was
+
+
+@attrs.frozen
+class Plan:
+    """What a reload means for one group.
+
+    Attributes:
+        policy: The one to come into force.
+        workers: How many there will be; 0 where the group goes.
+        canary: The index of the canary; None where there is none to wait for.
+        passed: The canary has proven itself.
+        todo: Indexes still to begin with, in order.
+        flying: Indexes under way.
+        unready: Those of them whose new worker isn't READY yet.
+    """
+
+    policy: Policy
+    generation: int
+    workers: int
+    canary: int | None = None
+    passed: bool = False
+    todo: tuple[int, ...] = ()
+    flying: frozenset[int] = frozenset()
+    unready: frozenset[int] = frozenset()
+
+    @property
+    def all_at_once(self) -> bool:
+        """The surge takes all: none is told to leave before all new ones are READY."""
+        return self.policy.in_flight >= self.workers
+
+
+@attrs.frozen
+class Rollout:
+    """A reload under way.
+
+    Attributes:
+        leaving: New workers, told to leave, whose end the refusal waits for.
+        refusal: Why it was refused.
+    """
+
+    generation: int
+    plans: Mapping[str, Plan]
+    stage: Stage = Stage.CANARY
+    clients: tuple[str, ...] = ()
+    leaving: frozenset[WorkerId] = frozenset()
+    refusal: str = ""
+
+
+@attrs.frozen
+class Wish:
+    """A reload that was asked for and hasn't begun.
+
+    Attributes:
+        groups: Which groups; empty for all.
+    """
+
+    groups: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+
+    def joined(self, other: Wish) -> Wish:
+        """Return one wish that grants both."""
+        everything = not self.groups or not other.groups
+        groups = () if everything else tuple(dict.fromkeys(self.groups + other.groups))
+        return Wish(groups, self.clients + other.clients)
+
+
+@attrs.frozen
+class Closing:
+    """The end of the service under way.
+
+    Attributes:
+        verb: "quit" or "stop".
+        cut: Who was killed in a loop, each in words.
+        again: Run the same command line again afterwards.
+        returning: Clients that the new image will answer.
+    """
+
+    verb: str
+    clients: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    status: int = 0
+    text: str = ""
+    again: bool = False
+    returning: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class State:
+    """The whole service.
+
+    Attributes:
+        up: Every worker was READY once.
+        over: The master was told to exit.
+        alarms: When to look again, and at what. Empty while nothing is pending, so that
+            an idle master sleeps for ever.
+        vacant: Slots to be filled, each with the generation to fill it with.
+        forking: Workers asked for and not yet born.
+        unready: Workers that the start still waits for.
+        population: Workers that are alive, or asked for.
+        wish: The reload that runs next.
+        reading: The reload whose settings are being read.
+        probing: Clients of the restart that is being checked; None where none is.
+        interrupted: When INT came first.
+    """
+
+    groups: Mapping[str, Group] = attrs.field(factory=dict)
+    next_serial: int = 1
+    up: bool = False
+    over: bool = False
+    alarms: Mapping[WorkerId | SlotId, float] = attrs.field(factory=dict)
+    vacant: Mapping[SlotId, int] = attrs.field(factory=dict)
+    forking: int = 0
+    unready: int = 0
+    population: int = 0
+    rollout: Rollout | None = None
+    wish: Wish | None = None
+    reading: Wish | None = None
+    probing: tuple[str, ...] | None = None
+    closing: Closing | None = None
+    interrupted: float | None = None
+
+    @property
+    def next_alarm(self) -> float:
+        """When time itself is the next event; infinity where nothing is pending."""
+        return min(self.alarms.values(), default=math.inf)
+
+    def slot(self, where: SlotId) -> Slot | None:
+        """The slot of that name, if there is one."""
+        group = self.groups.get(where.group)
+        if group is None or not 0 <= where.index < len(group.slots):
+            return None
+        return group.slots[where.index]
+
+    def worker(self, who: WorkerId) -> Worker | None:
+        """The worker of that name, if it's alive."""
+        slot = self.slot(who.slot)
+        return next((w for w in slot.workers if w.id == who), None) if slot else None
+
+    def workers(self) -> list[Worker]:
+        """Every worker, group by group, index by index, oldest first."""
+        return [w for g in self.groups.values() for slot in g.slots for w in slot.workers]
