@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import attrs
 
-from .effects import Answer, Exit, Probe
+from .effects import Answer, EndProbe, Exit, Probe
 from .events import Exited, Probed, Requested
 from .lifecycle import Phase
 from .messages import LEAVE
 from .state import Closing, Order, Worker, WorkerId
 from .turn import Turn
+
+PROBE = "probe"
+"""The key of the alarm for a check that doesn't end."""
+PROBE_TIMEOUT = 30.0
+"""Seconds that the check before a restart may take."""
 
 
 def requested(turn: Turn, event: Requested) -> None:
@@ -49,7 +54,9 @@ def _call_off(turn: Turn, why: str) -> None:
     for pending in (state.rollout, state.wish, state.reading):
         if pending is not None:
             _disappoint(turn, pending.clients, f"reload called off: {why}")
-    _disappoint(turn, state.probing or (), f"restart called off: {why}")
+    if state.probing is not None:
+        turn.emit(EndProbe())
+        _disappoint(turn, state.probing, f"restart called off: {why}")
     alarms = {key: at for key, at in state.alarms.items() if isinstance(key, WorkerId)}
     turn.change(rollout=None, wish=None, reading=None, probing=None, vacant={}, alarms=alarms)
 
@@ -110,7 +117,15 @@ def restart_requested(turn: Turn, event: Requested) -> None:
     clients = (event.client,) if event.client else ()
     if turn.state.probing is None:
         turn.emit(Probe())
+        turn.alarm(PROBE, turn.now + PROBE_TIMEOUT)
     turn.change(probing=(turn.state.probing or ()) + clients)
+
+
+def probe_is_late(turn: Turn) -> None:
+    """The check before a restart doesn't end: that is an answer, too."""
+    turn.log("warning", f"the check has not ended within {PROBE_TIMEOUT:g} s and is killed")
+    turn.alarm(PROBE, None)
+    turn.emit(EndProbe())
 
 
 def probed(turn: Turn, event: Probed) -> None:
@@ -119,6 +134,7 @@ def probed(turn: Turn, event: Probed) -> None:
     if clients is None:  # called off meanwhile
         return
     turn.change(probing=None)
+    turn.alarm(PROBE, None)
     if not event.ok:
         text = f"restart refused: the program does not start any more: {event.text}"
         turn.log("error", text)

@@ -13,7 +13,7 @@ import attrs
 
 from . import closing, events, rollout, staffing, undoing
 from .effects import Effect
-from .lifecycle import Happening
+from .lifecycle import Happening, fits
 from .state import Group, Slot, SlotId, State, Worker, WorkerId
 from .turn import Turn
 
@@ -136,13 +136,13 @@ def _last_loop_ended(turn: Turn, event: events.LastLoopEnded) -> None:
 
 def _exited(turn: Turn, event: events.Exited) -> None:
     worker = turn.state.worker(event.worker)
-    if worker is None:
-        return  # reaped before: nothing to learn
+    if worker is None or not fits(worker.phase, Happening.EXITED):
+        return  # reaped before, or not born yet: nothing to learn
     worker = turn.step(worker, Happening.EXITED)
     _report(turn, worker, event)
+    turn.remove(worker)
     if turn.state.closing is None and not (turn.state.up or worker.was_ready):
         closing.fail_start(turn, worker, event)
-    turn.remove(worker)
     if turn.state.closing is not None:
         closing.after_end(turn, worker, event)
         return
@@ -193,8 +193,10 @@ def _time_passed(turn: Turn, event: events.TimePassed) -> None:
                 turn.alarm(key, None)
             else:
                 _overdue(turn, worker)
-        else:
+        elif isinstance(key, SlotId):
             staffing.retry(turn, key)
+        else:
+            closing.probe_is_late(turn)
 
 
 def _overdue(turn: Turn, worker: Worker) -> None:

@@ -45,6 +45,11 @@ class Probe:
 
 
 @attrs.frozen
+class EndProbe:
+    """Kill the check: it takes too long, or nobody needs it any more."""
+
+
+@attrs.frozen
 class Answer:
     """Tell a client how its request ended: an exit status, and words."""
 
@@ -90,4 +95,16 @@ class Exit:
     clients: tuple[str, ...] = ()
 
 
-Effect = Spawn | Tell | Kill | ReadSettings | Probe | Answer | Announce | Forget | Log | Exit
+Effect = (
+    Spawn
+    | Tell
+    | Kill
+    | ReadSettings
+    | Probe
+    | EndProbe
+    | Answer
+    | Announce
+    | Forget
+    | Log
+    | Exit
+)

@@ -89,6 +89,11 @@ TABLE = _table()
 """Every transition there is."""
 
 
+def fits(phase: Phase, happening: Happening) -> bool:
+    """Whether the table has a row; a report that doesn't fit is late or untrue."""
+    return (phase, happening) in TABLE
+
+
 def step(phase: Phase, happening: Happening) -> Phase:
     """Return the phase that follows.
 

@@ -23,7 +23,6 @@ DOWN = {
     "reload": "leave after this loop: newer code takes the place",
     "quit": "leave after this loop, however long it takes",
     "stop": "leave after this loop, before the deadline",
-    "message": "a message for the user's code",
 }
 """What a worker reads from its own pipe: verb to meaning."""
 
@@ -32,8 +31,6 @@ UP = {
     "looped": "a canary's first loop has ended well",
     "held": "rests between two loops, as told by hold",
     "done": "the last loop is over",
-    "recycle": "asks to be replaced",
-    "message": "a message from the user's code",
 }
 """What workers write into the master's pipe: verb to meaning."""
 
@@ -80,12 +77,14 @@ def encode(verb: str, args: Mapping[str, Any] | None = None) -> bytes:
     return line
 
 
-def decode(line: bytes) -> Message:
-    """Read one line, without its newline.
+def decode(line: bytes | MessageError) -> Message:
+    """Read one line, without its newline, or what Lines yields in its place.
 
     Raises:
         MessageError: It isn't a message.
     """
+    if isinstance(line, MessageError):
+        raise line
     try:
         text = line.decode().strip()
     except UnicodeDecodeError as error:
@@ -138,6 +137,8 @@ class Lines:
         self._rest = rest
 
 
-def excerpt(line: bytes, most: int = 60) -> str:
-    """Show a line to a person: printable, and at most ``most`` bytes of it."""
-    return repr(line[:most])[1:] + ("…" if len(line) > most else "")
+def excerpt(line: bytes | MessageError, most: int = 60) -> str:
+    """Show a line that was skipped: printable, and at most ``most`` bytes of it."""
+    if isinstance(line, MessageError):
+        return ""
+    return f" ({repr(line[:most])[1:]}{'…' if len(line) > most else ''})"

@@ -138,11 +138,10 @@ def _hand_over(turn: Turn, where: SlotId, plan: Plan) -> None:
     if where.index in plan.unready:
         plan = attrs.evolve(plan, unready=plan.unready - {where.index})
         turn.put_plan(where.group, plan)
-        if plan.all_at_once and not plan.unready and not plan.todo:
-            for index in sorted(plan.flying):
-                advance(turn, SlotId(where.group, index))
+        if plan.all_at_once and not plan.gathering:
+            advance_flying(turn, where.group)
             return
-    if plan.all_at_once and (plan.unready or plan.todo):
+    if plan.all_at_once and plan.gathering:
         return
     workers = turn.state.groups[where.group].slots[where.index].workers
     for old in workers:
@@ -150,6 +149,13 @@ def _hand_over(turn: Turn, where: SlotId, plan: Plan) -> None:
             turn.order(old, "reload")
     if newcomer.begun and len(workers) == 1:
         _landed(turn, where)
+
+
+def advance_flying(turn: Turn, name: str) -> None:
+    """Take the next step wherever a group has an index under way."""
+    rollout = turn.state.rollout
+    for index in sorted(rollout.plans[name].flying) if rollout else ():
+        advance(turn, SlotId(name, index))
 
 
 def _landed(turn: Turn, where: SlotId) -> None:
@@ -174,6 +180,10 @@ def take_off(turn: Turn, name: str) -> None:
         if plan is None or not plan.todo or len(plan.flying) >= max(1, plan.policy.in_flight):
             return
         index, *todo = plan.todo
+        if index >= plan.workers and not turn.state.groups[name].slots[index].workers:
+            unwant(turn, SlotId(name, index))  # gone already: nothing to fly for
+            turn.put_plan(name, attrs.evolve(plan, todo=tuple(todo)))
+            continue
         unready = plan.unready | {index} if index < plan.workers else plan.unready
         turn.put_plan(
             name,

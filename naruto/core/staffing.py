@@ -10,7 +10,7 @@ import attrs
 
 from .effects import Announce, Spawn
 from .events import BecameReady, LastLoopEnded, Spawned, SpawnFailed, StrangerGone
-from .lifecycle import Happening, ImpossibleTransition, Phase
+from .lifecycle import Happening, ImpossibleTransition, Phase, fits
 from .state import Policy, SlotId, Stage, State, Worker, WorkerId
 from .turn import Turn
 
@@ -93,7 +93,7 @@ def spawn_failed(turn: Turn, event: SpawnFailed) -> Worker:
 def became_ready(turn: Turn, event: BecameReady) -> None:
     """A worker is READY; the first start waits until all are."""
     worker = turn.state.worker(event.worker)
-    if worker is None or worker.was_ready:
+    if worker is None or worker.was_ready or not fits(worker.phase, Happening.READY):
         return
     turn.step(worker, Happening.READY, was_ready=True, ready_by=None)
     if not turn.state.up and turn.state.closing is None:
@@ -106,7 +106,7 @@ def became_ready(turn: Turn, event: BecameReady) -> None:
 def last_loop_ended(turn: Turn, event: LastLoopEnded) -> None:
     """A worker will not loop again: it has stop_timeout for its on_stop."""
     worker = turn.state.worker(event.worker)
-    if worker is None or worker.finished:
+    if worker is None or not fits(worker.phase, Happening.DONE):
         return
     timeout = policy_of(turn.state, worker).stop_timeout
     turn.step(
@@ -185,8 +185,10 @@ def retry(turn: Turn, where: SlotId) -> None:
     """The delay of a slot is over."""
     turn.alarm(where, None)
     slot = turn.state.slot(where)
+    if slot is None or slot.workers:
+        return
     generation = wanted_generation(turn.state, where)
-    if slot is not None and not slot.workers and generation is not None:
+    if generation is not None:
         want(turn, where, generation)
 
 

@@ -7,6 +7,7 @@ Nothing here decides; the few properties only say in one word what several field
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
@@ -15,6 +16,8 @@ import attrs
 
 from .lifecycle import Phase
 from .units import Share
+
+_WORKER_ID = re.compile(r"([A-Za-z0-9_-]{1,64})-([0-9]{1,4})\.([0-9]{1,18})")
 
 
 class SlotId(NamedTuple):
@@ -39,6 +42,15 @@ class WorkerId(NamedTuple):
         """The place that it fills."""
         return SlotId(self.group, self.index)
 
+    @classmethod
+    def parse(cls, text: str) -> WorkerId | None:
+        """Read what ``str`` has written; None where it's something else."""
+        match = _WORKER_ID.fullmatch(text)
+        return cls(match[1], int(match[2]), int(match[3])) if match else None
+
+
+Key = WorkerId | SlotId | str
+"""What an alarm is for: a worker's next deadline, a slot's next try, or "probe"."""
 
 DEFAULT_SURGE = Share(25, True)
 """A quarter of the workers."""
@@ -193,6 +205,11 @@ class Plan:
         """The surge takes all: none is told to leave before all new ones are READY."""
         return self.policy.in_flight >= self.workers
 
+    @property
+    def gathering(self) -> bool:
+        """Not all that are to be READY together are; indexes to be given up don't count."""
+        return bool(self.unready) or any(index < self.workers for index in self.todo)
+
 
 @attrs.frozen
 class Rollout:
@@ -272,7 +289,7 @@ class State:
     next_serial: int = 1
     up: bool = False
     over: bool = False
-    alarms: Mapping[WorkerId | SlotId, float] = attrs.field(factory=dict)
+    alarms: Mapping[Key, float] = attrs.field(factory=dict)
     vacant: Mapping[SlotId, int] = attrs.field(factory=dict)
     forking: int = 0
     unready: int = 0

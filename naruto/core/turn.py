@@ -14,7 +14,7 @@ import attrs
 from .effects import Effect, Kill, Log, Tell
 from .lifecycle import Happening, Phase, step
 from .messages import LEAVE
-from .state import Group, Order, Plan, Slot, SlotId, State, Worker, WorkerId
+from .state import Group, Key, Order, Plan, Slot, SlotId, State, Worker
 
 
 @attrs.define
@@ -60,7 +60,7 @@ class Turn:
         assert rollout is not None
         self.change(rollout=attrs.evolve(rollout, plans={**rollout.plans, name: plan}))
 
-    def alarm(self, key: WorkerId | SlotId, at: float | None) -> None:
+    def alarm(self, key: Key, at: float | None) -> None:
         """Set, move or clear an alarm."""
         if self.state.alarms.get(key) == at:
             return

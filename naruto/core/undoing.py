@@ -10,7 +10,7 @@ from __future__ import annotations
 import attrs
 
 from .lifecycle import Phase
-from .rollout import finish, take_off
+from .rollout import advance_flying, finish, take_off
 from .staffing import is_canary, tend
 from .state import Plan, SlotId, Stage, State, Worker, WorkerId
 from .turn import Turn
@@ -58,6 +58,7 @@ def _give_up_on(turn: Turn, where: SlotId, plan: Plan) -> None:
     index = {where.index}
     plan = attrs.evolve(plan, flying=plan.flying - index, unready=plan.unready - index)
     turn.put_plan(where.group, plan)
+    advance_flying(turn, where.group)  # they may have waited for this one to be READY
     take_off(turn, where.group)
     finish(turn)
 
@@ -67,7 +68,6 @@ def refuse(turn: Turn, why: str) -> None:
     rollout = turn.state.rollout
     assert rollout is not None
     turn.log("error", f"reload to generation {rollout.generation} refused: {why}")
-    early = rollout.stage is Stage.CANARY
     vacant = {w: g for w, g in turn.state.vacant.items() if g != rollout.generation}
     turn.change(vacant=vacant)
     leaving: frozenset[WorkerId] = frozenset()
@@ -75,7 +75,7 @@ def refuse(turn: Turn, why: str) -> None:
     for name, plan in rollout.plans.items():
         plans[name] = _turned_round(turn, name)
         for index in range(len(turn.state.groups[name].slots)):
-            leaving |= _dismiss(turn, SlotId(name, index), plan.generation, early)
+            leaving |= _dismiss(turn, SlotId(name, index), plan.generation)
     plans = {name: _with_todo(turn, name, plan) for name, plan in plans.items()}
     turn.change(
         rollout=attrs.evolve(
@@ -95,7 +95,7 @@ def _turned_round(turn: Turn, name: str) -> Plan:
     return Plan(group.policy, group.generation, workers, passed=True)
 
 
-def _dismiss(turn: Turn, where: SlotId, generation: int, early: bool) -> frozenset[WorkerId]:
+def _dismiss(turn: Turn, where: SlotId, generation: int) -> frozenset[WorkerId]:
     """Let the slot's new worker go, unless it is all that the slot has and works.
 
     Returns:
@@ -108,7 +108,7 @@ def _dismiss(turn: Turn, where: SlotId, generation: int, early: bool) -> frozens
     for worker in workers:
         if worker.generation != generation or not worker.stays:
             continue
-        if old or early or worker.phase in (Phase.FORKING, Phase.STARTING):
+        if old or worker.phase in (Phase.FORKING, Phase.STARTING):
             turn.order(worker, "reload")
             if not worker.occupies:
                 leaving.add(worker.id)

@@ -1,0 +1,55 @@
+# naruto: `make` lists the targets.
+#
+# PYTHON  the interpreter to build the virtual environment with
+# VENV    where the virtual environment is
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast check lint types cover bench docs clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(READY): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "naruto needs Python 3.10 or newer; say which: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV) || { echo "no venv module: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(READY) ## run five workers of the built-in demo; Ctrl-C ends them
+	@exec $(BIN)/python -m naruto start --workers 5
+
+test: $(READY) ## run the whole test suite
+	$(BIN)/python -m pytest
+
+test-fast: $(READY) ## run the tests of the pure core only
+	$(BIN)/python -m pytest tests/core tests/settings
+
+check: lint types test ## everything that CI runs
+
+lint: $(READY) ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy, strict
+	$(BIN)/mypy
+
+cover: $(READY) ## the suite with coverage, forked workers included
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine
+	$(BIN)/coverage report
+
+bench: $(READY) ## the figures of naruto's own loop and messages, as ratios of one run
+	$(BIN)/python -m bench
+
+docs: $(READY) ## write the generated parts of docs/ anew
+	$(BIN)/python -m docs.generate
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,79 @@
+"""Whether targets can be loaded, found out in a process that is thrown away afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from .errors import Failed, NarutoError, SettingsError
+from .settings import GROUP_OPTIONS, Settings
+from .supervise.generations import Generation
+from .unix import children, lastwords
+from .work import target
+
+
+def check_here(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Load every target, in this process.
+
+    Returns:
+        For each group what its class sets of what a worker obeys.
+
+    Raises:
+        SettingsError: A target is not there, or can't be one.
+        Failed: Its module raised while it was imported; the text is the traceback.
+    """
+    generation = Generation.pin(0, settings)
+    target.prepare_imports(generation.directory, os.getcwd())
+    return {group.name: _attributes(group.target) for group in settings.groups}
+
+
+def check_in_child(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Do the same in a child, so that no user code is loaded here. Raises the same."""
+    output = lastwords.make()
+    pid = children.fork()
+    if pid == 0:
+        _answer(settings, output)
+    _, status = os.waitpid(pid, 0)
+    try:
+        answer = json.loads(lastwords.read(output) or "{}")
+    finally:
+        os.close(output)
+    if "error" in answer:
+        raise (SettingsError if answer["status"] == 2 else Failed)(answer["error"])
+    if status != 0:
+        raise Failed(f"loading the target ended the process: {children.Ended(pid, status).how}")
+    attributes: dict[str, dict[str, Any]] = answer
+    return attributes
+
+
+def _answer(settings: Settings, output: int) -> None:
+    status = 1
+    try:
+        answer: dict[str, Any] = check_here(settings)
+        status = 0
+    except NarutoError as error:
+        answer = {"error": str(error), "status": error.status}
+    except BaseException as error:
+        answer = {"error": f"{error!r}", "status": 1}
+    try:
+        lastwords.write(output, json.dumps(answer))
+    finally:
+        os._exit(status)
+
+
+def _attributes(what: target.Target | None) -> dict[str, Any]:
+    try:
+        cls = target.load(what or target.DEMO)
+    except NarutoError:
+        raise
+    except BaseException as error:
+        raise Failed(target.formatted(error)) from error
+    names = [option.name for option in GROUP_OPTIONS if option.obeyed_by == "worker"]
+    bases = [base for base in cls.__mro__ if base.__module__ != "naruto.worker"]
+    return {
+        name: base.__dict__[name]
+        for base in reversed(bases)
+        for name in names
+        if name in base.__dict__
+    }

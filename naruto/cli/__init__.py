@@ -1,0 +1,1 @@
+"""The command line: one command a function; each asks the Manager, prints, and exits."""

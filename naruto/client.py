@@ -1,0 +1,161 @@
+"""A client of a running service: it asks through the master's pipe and waits for the answer.
+
+Each request has a reply pipe of its own in the run directory. The master's death is seen
+by a pidfd, so that nobody waits for an answer that will never come.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import pwd
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+
+from .core.messages import encode
+from .errors import Failed, NotRunning
+from .unix import fifo, pidfd, services
+from .unix.rundir import MASTER_PIPE
+
+PROGRESS_EVERY = 0.5
+"""Seconds between two looks at how far a request has come."""
+
+_numbers = itertools.count(1)
+
+
+@attrs.frozen
+class Client:
+    """One service that runs.
+
+    Attributes:
+        path: The run directory.
+        pid: The master's pid.
+    """
+
+    path: str
+    pid: int
+
+    @classmethod
+    def of(cls, path: str, name: str) -> Client:
+        """Return a client of the service in a run directory.
+
+        Raises:
+            NotRunning: There is none.
+        """
+        pid = services.running(path)
+        if pid is None:
+            raise NotRunning(f"{name} is not running (run directory {path})")
+        return cls(path, pid)
+
+    def tell(self, verb: str, **args: Any) -> None:
+        """Ask for something and wait for nothing.
+
+        Raises:
+            NotRunning: Nobody reads the master's pipe.
+        """
+        fd = fifo.open_for_writing(f"{self.path}/{MASTER_PIPE}")
+        if fd is None:
+            raise NotRunning(f"nobody reads {self.path}/{MASTER_PIPE}")
+        try:
+            os.set_blocking(fd, True)  # a full pipe drains as soon as the master wakes
+            os.write(fd, encode(verb, {"by": _myself(), **args}))
+        except BrokenPipeError:
+            raise NotRunning(f"the master (pid {self.pid}) has just ended") from None
+        finally:
+            os.close(fd)
+
+    def ask(
+        self,
+        verb: str,
+        *,
+        timeout: float | None = None,
+        progress: Callable[[], None] | None = None,
+        **args: Any,
+    ) -> dict[str, Any]:
+        """Ask for something and wait for the answer.
+
+        Args:
+            verb: What for.
+            timeout: Seconds to wait; None for ever. Nothing is called off by it.
+            progress: Called now and then while waiting.
+            **args: What the verb needs.
+
+        Raises:
+            NotRunning: The master had ended before it was asked.
+            Failed: It died before it answered, or the time is over.
+        """
+        with self._waiting() as (name, wait):
+            self.tell(verb, reply=name, **args)
+            return wait(timeout, progress)
+
+    def ended(self, timeout: float | None = None) -> bool:
+        """Wait until the master is gone; False if the time is over first."""
+        fd = pidfd.watch(self.pid)
+        if fd is None:
+            return True
+        try:
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            return bool(poll.poll(None if timeout is None else timeout * 1000))
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[tuple[str, Callable[..., dict[str, Any]]]]:
+        death = pidfd.watch(self.pid)
+        if death is None:
+            raise NotRunning(f"the master (pid {self.pid}) has just ended")
+        name = f"reply-{os.getpid()}-{next(_numbers)}.pipe"
+        path = f"{self.path}/{name}"
+        fifo.make(path)
+        inlet = fifo.open_both(path)
+        try:
+            yield name, lambda timeout, progress: self._wait(inlet, death, timeout, progress)
+        finally:
+            os.close(inlet)
+            os.close(death)
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass  # the master has cleared up when it ended
+
+    def _wait(
+        self,
+        inlet: int,
+        death: int,
+        timeout: float | None,
+        progress: Callable[[], None] | None,
+    ) -> dict[str, Any]:
+        poll = select.poll()
+        poll.register(inlet, select.POLLIN)
+        poll.register(death, select.POLLIN)
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        data = b""
+        while not data.endswith(b"\n"):
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Failed(f"no answer within {timeout:g} s; the service goes on with it")
+            pause = min(left, PROGRESS_EVERY) if progress else left
+            ready = poll.poll(None if pause == math.inf else math.ceil(pause * 1000))
+            data += fifo.read(inlet)
+            if not data and any(fd == death for fd, _ in ready):
+                raise Failed(f"the master (pid {self.pid}) died before it answered")
+            if not ready and progress:
+                progress()
+        answer: dict[str, Any] = json.loads(data)
+        return answer
+
+
+def _myself() -> str:
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())
+    return f"pid {os.getpid()} of user {user}"

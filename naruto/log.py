@@ -1,0 +1,141 @@
+"""The log: every process of a service writes whole lines to one place.
+
+loguru is the front; this is the sink behind it. A record becomes lines that all carry
+time, level, process and pid, written by one write(2), so that lines of different processes
+never mix and each can be found by grep. A log that can't be written stops nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import TYPE_CHECKING
+
+import attrs
+from loguru import logger
+
+from .unix.daemon import open_log
+
+if TYPE_CHECKING:
+    from loguru import Message, Record
+
+logger.disable("naruto")  # a library is silent until somebody asks
+
+_COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[1;31m"}
+
+
+@attrs.frozen
+class LogTo:
+    """Where a service's log goes.
+
+    Attributes:
+        path: An absolute path; None for standard error.
+        level: The least level, in upper case.
+        asked: Somebody asked for a log. Where not (naruto as a library) nothing is added
+            to what the program does with its own loguru, and user code prints as ever.
+        alone: The process is naruto's, and so is its loguru: no other sink counts.
+    """
+
+    path: str | None
+    level: str = "INFO"
+    asked: bool = True
+    alone: bool = True
+
+
+def write(level: str, text: str) -> None:
+    """Log a text of one or more lines, in the name of this process."""
+    logger.opt(depth=1).log(level.upper(), "{}", text)
+
+
+def open_for(process: str, to: LogTo) -> int | None:
+    """Let this process log, under a name such as "master" or "orders-0".
+
+    Returns:
+        The number of the sink, for ``close``; None where nobody asked for a log.
+    """
+    if not to.asked:
+        return None
+    if to.alone:
+        logger.remove()
+    logger.enable("naruto")
+    sink = Sink(process, to.path, colored=_colored(to.path))
+    return logger.add(sink.write, level=to.level, format="{message}", catch=False)
+
+
+def close(number: int | None) -> None:
+    """Log no more through this sink."""
+    if number is not None:
+        logger.remove(number)
+
+
+def forget_all() -> None:
+    """Drop every sink: first thing in a forked worker, whose sinks are its parent's.
+
+    One with a queue would block for ever once the process that empties it is gone.
+    """
+    logger.remove()
+
+
+def _colored(path: str | None) -> bool:
+    return path is None and "NO_COLOR" not in os.environ and os.isatty(2)
+
+
+@attrs.define
+class Sink:
+    """Writes records to a file or to standard error.
+
+    A file that was moved or deleted is opened anew: before each record its path is
+    compared with what is open.
+    """
+
+    process: str
+    path: str | None
+    colored: bool = False
+    _fd: int | None = None
+
+    def write(self, message: Message) -> None:
+        """Write one record."""
+        data = self.lines(message.record).encode(errors="backslashreplace")
+        try:
+            fd = self._open()
+            while data:
+                data = data[os.write(fd, data) :]
+        except OSError:
+            pass  # disk full, terminal gone: what can't be logged must not stop a worker
+
+    def lines(self, record: Record) -> str:
+        """Return a record as lines, each with its head."""
+        level = record["level"].name
+        time = record["time"].isoformat(" ", "milliseconds")[:23]
+        head = f"{time} {level:<8} {self.process}[{os.getpid()}] "
+        if self.colored and level in _COLORS:
+            head = f"{_COLORS[level]}{head}\x1b[0m"
+        text = record["message"]
+        if (error := record["exception"]) is not None:
+            text += "\n" + "".join(traceback.format_exception(*error)).rstrip()
+        return "".join(f"{head}{line}\n" for line in text.splitlines() or [""])
+
+    def _open(self) -> int:
+        if self.path is None:
+            return 2
+        if self._fd is not None and not self._moved(self._fd):
+            return self._fd
+        old, self._fd = self._fd, open_log(self.path)
+        if old is not None:
+            self._redirect(old, self._fd)
+            os.close(old)
+        return self._fd
+
+    def _moved(self, fd: int) -> bool:
+        assert self.path is not None
+        try:
+            return not os.path.samestat(os.stat(self.path), os.fstat(fd))
+        except OSError:
+            return True
+
+    @staticmethod
+    def _redirect(old: int, new: int) -> None:
+        """Let what is printed past us (by C code, by a shell) follow to the new file."""
+        for standard in (1, 2):
+            if os.path.samestat(os.fstat(standard), os.fstat(old)):
+                os.dup2(new, standard)

@@ -1,0 +1,318 @@
+"""Manager: what a user holds. Settings go in; a service comes out, or orders to one.
+
+Every command of the command line is a method here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, NoReturn
+
+import attrs
+
+from .again import PASSED, Restart, is_probe
+from .client import Client
+from .core.units import duration
+from .errors import AlreadyRunning, Failed, NarutoError, NotRunning, SettingsError
+from .log import LogTo
+from .settings import Settings, Source
+from .unix import daemon, rundir, services
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+class Manager:
+    """A service, to be run or to be told.
+
+    Args:
+        target: What to run: "module:name", a class of workers, or a function. None leaves
+            it to the settings file, or to the built-in demo.
+        config: The settings file; None looks for naruto.toml or pyproject.toml.
+        **options: Any setting, by name: workers=5, stop_timeout="1m". They count more than
+            the environment and the file. docs/settings.md has them all.
+    """
+
+    def __init__(
+        self, target: object = None, *, config: str | None = None, **options: object
+    ) -> None:
+        self._options = {"target": target, **options}
+        self._config = config
+
+    @cached_property
+    def source(self) -> Source:
+        """Where the settings come from: settled at first use, by directory and environment."""
+        return Source.here(self._options, self._config)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What is in effect.
+
+        Raises:
+            SettingsError: Something in it is wrong.
+        """
+        return self.source.load()
+
+    # Run a service
+
+    def run(self, *, embedded: bool = True) -> int:
+        """Run the service in the foreground, in this process, until it ends.
+
+        Args:
+            embedded: The program goes on afterwards, may have children of its own, and
+                sees a log only where ``log_file`` or ``log_level`` was set.
+
+        Returns:
+            0 after a quit or a stop, 1 when a loop was killed.
+
+        Raises:
+            NarutoError: It could not be started.
+        """
+        if is_probe():
+            self._probe()
+        asked = not embedded or self._asked_for_log()
+        level = self.settings.log_level.upper()
+        log_to = LogTo(self.settings.log_file, level, asked, alone=not embedded)
+        return self._supervise(log_to, embedded=embedded)
+
+    def start(self, *, wait: bool = True) -> int:
+        """Run the service as a daemon, and return when every worker is READY.
+
+        Returns:
+            The master's pid.
+
+        Raises:
+            NarutoError: It could not be started; no process stays.
+        """
+        if is_probe():
+            self._probe()
+        log_to = LogTo(self.log_path(), self.settings.log_level.upper())
+        if restart := Restart.inherited():
+            os._exit(self._supervise_daemon(log_to, None, restart))
+        self._refuse_second()
+        report = self._detach(log_to)
+        return self._started(report, wait)
+
+    def log_path(self) -> str:
+        """Where a daemon writes its log: an absolute path."""
+        if self.settings.log_file:
+            return self.settings.log_file
+        if os.geteuid() == 0:
+            return f"/var/log/naruto/{self.settings.name}.log"
+        return os.path.expanduser(f"~/.local/state/naruto/{self.settings.name}.log")
+
+    def _asked_for_log(self) -> bool:
+        return any(self.settings.origins[key] != "default" for key in ("log_file", "log_level"))
+
+    def _refuse_second(self) -> None:
+        path = rundir.place(self.settings.name, self.settings.run_dir)
+        pid = services.running(path)
+        if pid is not None:
+            raise AlreadyRunning(f"{self.settings.name} runs already, as pid {pid}")
+
+    def _probe(self) -> NoReturn:
+        """Check that this program still starts, for the master that wants to restart it."""
+        from .checking import check_here
+
+        try:
+            check_here(self.settings)
+        except NarutoError as error:
+            print(error, flush=True)
+            os._exit(error.status)
+        print(PASSED, flush=True)
+        os._exit(0)
+
+    def _supervise(
+        self,
+        log_to: LogTo,
+        *,
+        embedded: bool = False,
+        on_up: Callable[[], None] = lambda: None,
+        restart: Restart | None = None,
+    ) -> int:
+        from .master import MasterProcess
+
+        master = MasterProcess(
+            self.source,
+            self.settings,
+            log_to,
+            embedded=embedded,
+            on_up=on_up,
+            restart=restart or Restart.inherited(),
+        )
+        status = master.run()
+        if master.again:
+            master.restart()
+        if status and master.exit and master.exit.text:
+            raise Failed(master.exit.text)
+        return status
+
+    def _detach(self, log_to: LogTo) -> int:
+        assert log_to.path is not None
+        try:
+            os.makedirs(os.path.dirname(log_to.path), mode=0o750, exist_ok=True)
+            is_daemon, pipe = daemon.detach(log_to.path)
+        except OSError as error:
+            raise SettingsError(
+                f"log file {log_to.path}: {error.strerror}; name another with --log-file"
+            ) from None
+        if not is_daemon:
+            return pipe
+        os._exit(self._supervise_daemon(log_to, pipe))
+
+    def _supervise_daemon(
+        self, log_to: LogTo, pipe: int | None, restart: Restart | None = None
+    ) -> int:
+        """Be the daemon: report how the start went, then supervise to the end."""
+
+        def report(**what: object) -> None:
+            if pipe is not None and what:
+                os.write(pipe, json.dumps(what).encode() + b"\n")
+
+        try:
+            report(pid=os.getpid())
+            status = self._supervise(log_to, on_up=lambda: report(status=0), restart=restart)
+        except NarutoError as error:
+            status = error.status
+            report(status=status, text=str(error))
+        return status
+
+    def _started(self, report: int, wait: bool) -> int:
+        pid = 0
+        with open(report, "rb") as lines:
+            try:
+                for line in lines:
+                    said = json.loads(line)
+                    pid = int(said.get("pid", pid))
+                    if said.get("status") == 0 or (pid and not wait):
+                        return pid
+                    if "status" in said:
+                        raise _error(said["status"], said["text"])
+            except KeyboardInterrupt:
+                if pid:
+                    os.kill(pid, signal.SIGTERM)
+                    lines.read()  # until it's gone
+                raise
+        raise Failed(f"the master died before it was up; its log is {self.log_path()}")
+
+    # Tell a running service
+
+    def reload(self, *groups: str, **how: Any) -> str:
+        """Replace every worker by one with today's code and settings.
+
+        Args:
+            *groups: Only these.
+            **how: ``timeout`` in seconds, ``wait=False``, ``progress``: called now and
+                then with what ``status`` returns.
+
+        Returns:
+            What has been done, in words.
+
+        Raises:
+            Failed: The reload was refused, or the time is over.
+            SettingsError: The settings are bad: nothing has changed.
+            NotRunning: No such service runs.
+        """
+        return self._order("reload", groups=list(groups), **how)
+
+    def quit(self, **how: Any) -> str:
+        """End the service when every worker's loop is done, however long that takes."""
+        return self._order("quit", **how)
+
+    def stop(self, *, now: bool = False, **how: Any) -> str:
+        """End the service within stop_timeout, or at once.
+
+        Raises:
+            Failed: A loop was killed, or the time is over.
+            NotRunning: No such service runs.
+        """
+        return self._order("stop", now=now, **how)
+
+    def restart(self, **how: Any) -> str:
+        """Check that the program starts, stop, and run it again under the same pid."""
+        return self._order("restart", **how)
+
+    def status(self, *, timeout: float | str | None = None) -> dict[str, Any]:
+        """Return the state of the service, as docs/protocol.md describes it."""
+        seconds = duration(timeout, none=True)
+        shown: dict[str, Any] = self.client().ask("status", timeout=seconds)["service"]
+        return shown
+
+    def client(self) -> Client:
+        """Find the running service that this manager means.
+
+        By its run directory or name where one is given, else by the settings file, else
+        it is the only one that runs.
+
+        Raises:
+            NotRunning: It doesn't run.
+            SettingsError: It isn't clear which is meant.
+        """
+        given = self._options.get("run_dir"), self._options.get("name")
+        settings = None if given[0] else self._settings_if_known()
+        if settings is not None:
+            name, path = settings.name, rundir.place(settings.name, settings.run_dir)
+            return Client.of(path, name)
+        if given[0]:
+            path = os.path.abspath(str(given[0]))
+            return Client.of(path, str(given[1] or os.path.basename(path)))
+        return _only_one()
+
+    def _settings_if_known(self) -> Settings | None:
+        """Return settings that name a service; None where nothing has been named."""
+        try:
+            settings = self.settings
+        except SettingsError as error:
+            if self._options.get("name"):
+                options = {"name": self._options["name"]}
+                return attrs.evolve(self.source, options=options, config=None).load()
+            raise SettingsError(f"{error}\n(or name the service with --name)") from None
+        named = settings.config is not None or settings.origins["name"] != "default"
+        return settings if named or self._options.get("target") else None
+
+    def _order(
+        self,
+        verb: str,
+        *,
+        timeout: float | str | None = None,
+        wait: bool = True,
+        progress: Progress | None = None,
+        **args: object,
+    ) -> str:
+        client = self.client()
+        if not wait:
+            client.tell(verb, **args)
+            return f"{verb} asked for"
+
+        def show() -> None:
+            if progress is not None:
+                progress(client.ask("status")["service"])
+
+        seconds = duration(timeout, none=True)
+        answer = client.ask(verb, timeout=seconds, progress=progress and show, **args)
+        if verb in ("quit", "stop"):
+            client.ended()
+        if answer["status"] != 0:
+            raise _error(answer["status"], answer["text"])
+        return str(answer["text"])
+
+
+def _only_one() -> Client:
+    running = sorted(services.all_running())
+    if not running:
+        raise NotRunning("no service is running")
+    if len(running) > 1:
+        listed = "\n".join(
+            f"  --name {name}  (pid {pid}, {path})" for name, path, pid in running
+        )
+        raise SettingsError(f"several services are running; say which:\n{listed}")
+    name, path, _ = running[0]
+    return Client.of(path, name)
+
+
+def _error(status: int, text: str) -> NarutoError:
+    kinds = (Failed, SettingsError, NotRunning, AlreadyRunning)
+    return next((kind(text) for kind in kinds if kind.status == status), Failed(text))

@@ -1,0 +1,354 @@
+"""MasterProcess: wait, decide, perform.
+
+What comes in (signals, lines in pipes, ended children, time) becomes events; the core
+decides; what it wants done is performed here. Nothing in the loop blocks and nothing
+polls: while nothing happens the master is asleep in one system call.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import selectors
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from . import __version__, log
+from .again import CommandLine, Restart
+from .core import effects, events
+from .core.decide import decide
+from .core.messages import Lines, Message, MessageError, decode, excerpt
+from .core.state import State
+from .errors import SettingsError
+from .log import LogTo
+from .process import Process
+from .settings import Settings, Source
+from .supervise import hearing, snapshot
+from .supervise.child import Child
+from .supervise.crew import Crew
+from .supervise.generations import Generation, Generations
+from .supervise.premises import Premises
+from .supervise.probe import Probe
+from .supervise.replies import Replies
+from .unix import children, fifo, limits, terminal
+from .unix.rundir import MASTER_PIPE
+from .unix.wakeup import Caught, Wakeup
+from .work.birth import Cradle
+
+
+class MasterProcess(Process):
+    """The supervisor of one service.
+
+    Args:
+        source: Where the settings come from, now and at each reload.
+        settings: What it gave.
+        log_to: Where the log goes.
+        embedded: The program goes on after ``run``, and may have children of its own.
+        on_up: Called once, when every worker was READY for the first time.
+        restart: What a restarted master inherited from itself.
+
+    Attributes:
+        exit: How it ended, and whether it is to be run again.
+    """
+
+    kind = "master"
+
+    def __init__(
+        self,
+        source: Source,
+        settings: Settings,
+        log_to: LogTo,
+        *,
+        embedded: bool = False,
+        on_up: Callable[[], None] = lambda: None,
+        restart: Restart | None = None,
+    ) -> None:
+        self.name = settings.name
+        self.exit: effects.Exit | None = None
+        self._command_line = CommandLine.of_this_program(source.directory)
+        self._started_in = os.path.realpath(source.directory)
+        self._generations = Generations(source, settings)
+        self._log_to, self._embedded, self._on_up = log_to, embedded, on_up
+        self._restart = restart or Restart()
+        self._inbox: deque[events.Event] = deque()
+        self._lines = Lines()
+        self._probe: Probe | None = None
+
+    # Begin and end
+
+    def run(self) -> int:
+        """Supervise until told to end; return the exit status.
+
+        Raises:
+            SettingsError: The run directory, the directory or the number of workers won't do.
+            AlreadyRunning: Another master holds the lock.
+        """
+        with ExitStack() as stack:
+            self._terminal = terminal.has_terminal()
+            self._wakeup = Wakeup.install()
+            stack.callback(self._uninstall)
+            self._descriptors = limits.raise_descriptors()
+            stack.callback(limits.restore_descriptors, self._descriptors)
+            first = self._generations.first(self._descriptors[1])
+            self._move_in(stack)
+            self._loop(first)
+        assert self.exit is not None
+        return self.exit.status
+
+    def restart(self) -> None:
+        """Become the program anew, after ``run``; never returns."""
+        assert self.exit is not None
+        self._wakeup.close()
+        lock = self._premises.lock
+        self._command_line.restart(lock, self.exit.clients, self.exit.text)
+
+    @property
+    def again(self) -> bool:
+        """Whether the program is to be run again under this pid."""
+        return self.exit is not None and self.exit.again
+
+    def _move_in(self, stack: ExitStack) -> None:
+        self._selector = selectors.EpollSelector()
+        stack.callback(self._selector.close)
+        given, settings = self._restart, self._generations.settings
+        self._premises = Premises.open(self.name, settings.run_dir, given.lock, given.clients)
+        stack.callback(self._move_out)
+        self.pipe = self._premises.pipe
+        self._state = State(next_serial=self._premises.first_serial)
+        self._crew = Crew(self._premises, self._cradle, self._watch_pipe)
+        self._replies = Replies(self._premises.rundir, self._watch_reply)
+        self._watch(self._premises.inlet, selectors.EVENT_READ, self._hear)
+        for fd in self._wakeup.polled:
+            self._watch(fd, selectors.EVENT_READ, self._take_signals)
+        for fd in self._premises.strangers:
+            self._watch(fd, selectors.EVENT_READ, partial(self._stranger_gone, fd))
+        stack.callback(log.close, log.open_for("master", self._log_to))
+        self.set_title(f"({self._premises.rundir.path})")
+
+    def _move_out(self) -> None:
+        if not self._state.up:
+            self._answer_returning(1, "the service did not come up again; its log says why")
+        self._replies.close()
+        spared = self.exit.clients if self.exit and self.again else ()
+        self._premises.close(spared, keep_lock=self.again)
+
+    def _uninstall(self) -> None:
+        if not self.again:  # else what is pending shall outlive the exec
+            self._wakeup.uninstall()
+
+    # Wait, decide, perform
+
+    def _loop(self, first: Generation) -> None:
+        where = self._premises.rundir.path
+        log.write("INFO", f"naruto {__version__}: master of {self.name} starts in {where}")
+        for sentence in self._generations.source.suspects():
+            log.write("WARNING", sentence)
+        self._premises.board.reserve(first.most_workers)
+        strangers = frozenset(who.slot for who in self._premises.strangers.values())
+        self._inbox.append(events.Started(first.policies, first.number, strangers))
+        while self.exit is None:
+            for _ in range(len(self._inbox)):
+                self._decide(self._inbox.popleft())
+            if self.exit is None:
+                self._wait()
+        log.write("INFO", f"master of {self.name} {'restarts' if self.again else 'ends'}")
+
+    def _decide(self, event: events.Event) -> None:
+        self._state, wanted = decide(self._state, event, time.monotonic())
+        for effect in wanted:
+            self._PERFORM[type(effect)](self, effect)
+
+    def _wait(self) -> None:
+        for key, _ in self._selector.select(self._timeout()):
+            key.data()
+        now = time.monotonic()
+        if now >= self._state.next_alarm:
+            self._inbox.append(events.TimePassed())
+        self._replies.drop_late(now)
+
+    def _timeout(self) -> float | None:
+        if self._inbox:
+            return 0
+        at = min(self._state.next_alarm, self._replies.next_alarm)
+        return None if at == math.inf else max(0.0, at - time.monotonic())
+
+    # What comes in
+
+    def _take_signals(self) -> None:
+        caught = list(self._wakeup.read())
+        self._hear()  # what a worker has said before it died
+        for one in caught:
+            if one.name == "CHLD":
+                self._reap()
+            else:
+                self._inbox.append(events.Signalled(one.name, one.by, self._hung_up(one)))
+
+    def _hung_up(self, caught: Caught) -> bool:
+        """Whether HUP means that the terminal has gone, not that somebody wants a reload."""
+        gone = caught.by_kernel or not terminal.has_terminal()
+        return caught.name == "HUP" and self._terminal and gone
+
+    def _reap(self) -> None:
+        for ended in self._ended():
+            if self._probe is not None and ended.pid == self._probe.pid:
+                self._inbox.append(self._probe.ended(ended))
+                self._probe = None
+            elif (event := self._crew.bury(ended)) is not None:
+                self._inbox.append(event)
+
+    def _ended(self) -> list[children.Ended]:
+        if not self._embedded:
+            return list(children.reap_all())
+        probe = [self._probe.pid] if self._probe else []
+        return list(children.reap_these([*self._crew.pids, *probe]))
+
+    def _hear(self) -> None:
+        while data := fifo.read(self._premises.inlet):
+            for line in self._lines.feed(data):
+                try:
+                    self._understand(decode(line))
+                except MessageError as error:
+                    log.write(
+                        "WARNING", f"line in {MASTER_PIPE} skipped: {error}{excerpt(line)}"
+                    )
+
+    def _understand(self, message: Message) -> None:
+        reply = message.args.get("reply")
+        if reply is not None and (problem := self._replies.problem(reply)):
+            raise MessageError(problem)
+        if message.verb == "status":
+            self._status(reply)
+        else:
+            self._inbox.append(hearing.event(message))
+
+    def _status(self, reply: object) -> None:
+        if not isinstance(reply, str):
+            raise MessageError('status needs a reply pipe ("reply": "reply-1.pipe")')
+        shown = {
+            "name": self.name,
+            "pid": self.pid,
+            "version": __version__,
+            "run_dir": self._premises.rundir.path,
+            **snapshot.service(self._state, self._crew.members, time.monotonic()),
+        }
+        self._replies.send(reply, {"status": 0, "service": shown})
+
+    def _stranger_gone(self, fd: int) -> None:
+        self._unwatch(fd)
+        where = self._premises.stranger_gone(fd).slot
+        if where not in {who.slot for who in self._premises.strangers.values()}:
+            self._inbox.append(events.StrangerGone(where))
+
+    # What is to be done
+
+    def _spawn(self, effect: effects.Spawn) -> None:
+        self._inbox.append(self._crew.spawn(effect.worker, effect.generation))
+
+    def _cradle(self, child: Child) -> Cradle:
+        generation = self._generations.of(child.generation)
+        premises, selector = self._premises, self._selector.fileno()
+        foreign = [*premises.masters_own, *self._wakeup.descriptors, selector]
+        foreign += [*self._replies.descriptors, *self._crew.descriptors]
+        foreign += [self._probe.output] if self._probe else []
+        return Cradle(
+            service=self.name,
+            group=generation.group(child.id.group),
+            directory=generation.directory,
+            started_in=self._started_in,
+            to_master=premises.to_master,
+            lifeline=premises.lifeline.watched,
+            foreign=foreign,
+            ignored=self._wakeup.ignored,
+            descriptors=self._descriptors,
+            board=premises.board,
+            log_to=self._log_to,
+        )
+
+    def _tell(self, effect: effects.Tell) -> None:
+        self._crew.tell(effect.worker, effect.verb, effect.args)
+
+    def _kill(self, effect: effects.Kill) -> None:
+        self._crew.kill(effect.worker)
+
+    def _read_settings(self, effect: effects.ReadSettings) -> None:
+        try:
+            generation = self._generations.next(self._descriptors[1])
+        except SettingsError as error:
+            self._inbox.append(events.SettingsRefused(str(error)))
+            return
+        self._premises.board.reserve(generation.most_workers)
+        self._inbox.append(events.SettingsRead(generation.policies, generation.number))
+
+    def _forget(self, effect: effects.Forget) -> None:
+        self._generations.forget_all_but(effect.needed)
+
+    def _start_probe(self, effect: effects.Probe) -> None:
+        try:
+            self._probe = Probe.start(self._command_line)
+        except OSError as error:
+            self._inbox.append(events.Probed(False, f"fork: {error.strerror}"))
+
+    def _end_probe(self, effect: effects.EndProbe) -> None:
+        if self._probe is not None:
+            self._probe.kill()
+
+    def _answer(self, effect: effects.Answer) -> None:
+        self._replies.send(effect.client, {"status": effect.status, "text": effect.text})
+
+    def _announce(self, effect: effects.Announce) -> None:
+        total = sum(group.policy.workers for group in self._state.groups.values())
+        log.write("INFO", f"{self.name} is up: {total} workers are READY")
+        text = self._restart.text  # which loops the old image had to kill
+        self._answer_returning(1 if text else 0, text)
+        self._on_up()
+
+    def _answer_returning(self, status: int, text: str) -> None:
+        for client in self._restart.clients:
+            self._answer(effects.Answer(client, status, text))
+
+    def _log(self, effect: effects.Log) -> None:
+        log.write(effect.level, effect.text)
+
+    def _exit(self, effect: effects.Exit) -> None:
+        self.exit = effect
+
+    # What is waited for
+
+    def _watch(self, fd: int, kind: int, call: Callable[[], None]) -> None:
+        self._selector.register(fd, kind, call)
+
+    def _unwatch(self, fd: int) -> None:
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
+
+    def _watch_pipe(self, child: Child, full: bool) -> None:
+        if full:
+            self._watch(
+                child.outbox.fd, selectors.EVENT_WRITE, partial(self._crew.flush, child)
+            )
+        else:
+            self._unwatch(child.outbox.fd)
+
+    def _watch_reply(self, fd: int, wanted: bool) -> None:
+        if wanted:
+            self._watch(fd, selectors.EVENT_WRITE, partial(self._replies.flush, fd))
+        else:
+            self._unwatch(fd)
+
+    _PERFORM: dict[type, Callable[[MasterProcess, Any], None]] = {
+        effects.Spawn: _spawn,
+        effects.Tell: _tell,
+        effects.Kill: _kill,
+        effects.ReadSettings: _read_settings,
+        effects.Probe: _start_probe,
+        effects.EndProbe: _end_probe,
+        effects.Answer: _answer,
+        effects.Announce: _announce,
+        effects.Forget: _forget,
+        effects.Log: _log,
+        effects.Exit: _exit,
+    }

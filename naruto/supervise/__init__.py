@@ -1,0 +1,1 @@
+"""The master's hands: what it holds and watches, each piece on its own. None decides."""

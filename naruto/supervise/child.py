@@ -1,0 +1,81 @@
+"""Child: what the master holds of one worker, from before its birth to after its death."""
+
+from __future__ import annotations
+
+import os
+
+import attrs
+
+from ..core.messages import encode
+from ..core.state import WorkerId
+from ..unix import fifo, lastwords
+from ..unix.fifo import Outbox
+from ..unix.rundir import RunDir
+from ..unix.scoreboard import Line, Scoreboard
+
+
+@attrs.define
+class Child:
+    """One worker, seen from the master.
+
+    Attributes:
+        pipe: The path of its FIFO.
+        memory: Its line's place on the scoreboard.
+        last_words: A descriptor: what it leaves behind.
+    """
+
+    id: WorkerId
+    generation: int
+    rundir: RunDir
+    outbox: Outbox
+    memory: memoryview
+    line: Line
+    last_words: int
+    pid: int = 0
+
+    @classmethod
+    def prepare(
+        cls, who: WorkerId, generation: int, rundir: RunDir, board: Scoreboard
+    ) -> Child:
+        """Make everything that the worker will inherit; its pipe is open before it is born.
+
+        Raises:
+            OSError: The kernel would not; nothing is left of the attempt.
+        """
+        path = rundir.file(f"{who}.pipe")
+        fifo.make(path)
+        try:
+            inbox = fifo.open_both(path)
+            try:
+                words = lastwords.make()
+            except OSError:
+                os.close(inbox)
+                raise
+        except OSError:
+            os.unlink(path)
+            raise
+        memory, line = board.take()
+        return cls(who, generation, rundir, Outbox(inbox), memory, line, words)
+
+    @property
+    def pipe(self) -> str:
+        """The path of its FIFO."""
+        return self.rundir.file(f"{self.id}.pipe")
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """What it alone inherits; every other worker must close it."""
+        return self.outbox.fd, self.last_words
+
+    def tell(self, verb: str, args: object) -> None:
+        """Put a message into its pipe, or into its outbox where the pipe is full."""
+        self.outbox.send(encode(verb, args))  # type: ignore[arg-type]
+
+    def bury(self, board: Scoreboard) -> str:
+        """Remove all that there was of it; return its last words."""
+        words = lastwords.read(self.last_words)
+        self.rundir.unlink(f"{self.id}.pipe")
+        for fd in self.descriptors:
+            os.close(fd)
+        board.give_back(self.memory)
+        return words

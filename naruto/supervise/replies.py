@@ -1,0 +1,106 @@
+"""Answers to clients: each waits at a pipe of its own, and may be slow, gone, or a liar.
+
+The master opens such a pipe only by a bare name inside the run directory, only if it is a
+FIFO of the same owner, and never blocks on it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from ..unix import fifo
+from ..unix.rundir import RunDir
+
+PATIENCE = 5.0
+"""Seconds without reading after which an answer is dropped."""
+
+_NAME = re.compile(r"reply-[A-Za-z0-9_-]{1,64}\.pipe")
+
+
+@attrs.define
+class Reply:
+    """An answer on its way."""
+
+    rest: bytes
+    drop_at: float
+
+
+@attrs.define
+class Replies:
+    """All answers that are not read to their end yet.
+
+    Attributes:
+        watch: Called with a descriptor, and whether to wait until it can be written.
+    """
+
+    rundir: RunDir
+    watch: Callable[[int, bool], None]
+    _pending: dict[int, Reply] = attrs.field(factory=dict)
+
+    def problem(self, name: object) -> str:
+        """Return what is wrong with the name of a reply pipe; nothing if it will do."""
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            return "reply must be a bare name such as reply-1.pipe"
+        if not fifo.is_fifo(name, self.rundir.fd):
+            return f"reply: {name} is no FIFO in the run directory"
+        return ""
+
+    def send(self, name: str, answer: dict[str, Any]) -> None:
+        """Answer a client that may have gone."""
+        try:
+            fd = fifo.open_for_writing(name, self.rundir.fd)
+        except OSError:
+            return  # it was exchanged for something else: whoever did that gets nothing
+        if fd is None:
+            return
+        data = f"{json.dumps(answer, ensure_ascii=False)}\n".encode()
+        self._pending[fd] = Reply(data, time.monotonic() + PATIENCE)
+        self.watch(fd, True)
+        self.flush(fd)  # most answers fit into the pipe at once
+
+    def flush(self, fd: int) -> None:
+        """Write as much as the client has room for."""
+        reply = self._pending[fd]
+        try:
+            written = os.write(fd, reply.rest)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(fd)  # EPIPE: it has gone
+            return
+        reply.rest, reply.drop_at = reply.rest[written:], time.monotonic() + PATIENCE
+        if not reply.rest:
+            self._drop(fd)
+
+    def drop_late(self, now: float) -> None:
+        """Give up on clients that don't read."""
+        for fd in [fd for fd, reply in self._pending.items() if reply.drop_at <= now]:
+            self._drop(fd)
+
+    @property
+    def next_alarm(self) -> float:
+        """When to look again, on the monotonic clock; infinity where nothing is pending."""
+        return min((reply.drop_at for reply in self._pending.values()), default=math.inf)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What no worker may keep."""
+        return list(self._pending)
+
+    def close(self) -> None:
+        """Drop everything."""
+        for fd in self.descriptors:
+            self._drop(fd)
+
+    def _drop(self, fd: int) -> None:
+        del self._pending[fd]
+        self.watch(fd, False)
+        os.close(fd)

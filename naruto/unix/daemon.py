@@ -1,0 +1,53 @@
+"""Detach from whoever started us: daemon(7), the traditional way."""
+
+from __future__ import annotations
+
+import os
+
+
+def detach(log_path: str) -> tuple[bool, int]:
+    """Leave the session, the terminal and the working directory behind.
+
+    Forks twice, so that the daemon is no session leader and never gets a terminal by
+    opening one. Standard input is /dev/null, standard output and error are the log.
+
+    Args:
+        log_path: An absolute path; the file is made if it isn't there.
+
+    Returns:
+        Whether this is the daemon, and an end of a pipe: the daemon writes into it what it
+        has to report, and the caller, who reads it, learns of a death from its end.
+
+    Raises:
+        OSError: The log can't be opened.
+    """
+    log = open_log(log_path)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    if os.fork() != 0:
+        os.close(writer)
+        os.close(log)
+        os.wait()  # the child in between ends at once
+        return False, reader
+    os.close(reader)
+    os.setsid()
+    if os.fork() != 0:
+        os._exit(0)
+    os.umask(0o022)
+    os.chdir("/")
+    _redirect(log)
+    return True, writer
+
+
+def open_log(path: str) -> int:
+    """Open a log file to append to."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+    return os.open(path, flags, 0o640)
+
+
+def _redirect(log: int) -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    for fd in {null, log} - {0, 1, 2}:
+        os.close(fd)

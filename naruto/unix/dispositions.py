@@ -1,0 +1,66 @@
+"""What signals do to a worker, and that they do nothing special to what it starts.
+
+A handler is used wherever ignoring would do, because an ignored signal is inherited over
+exec (signal(7)) and a handled one is not: so every program that ``business()`` starts has
+default dispositions and an empty mask.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+_CUTS_NOTHING = (
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+)
+_OF_TERMINAL = (signal.SIGTTIN, signal.SIGTTOU)
+
+
+def become_worker(on_term: Callable[[], None], ignored: frozenset[signal.Signals]) -> None:
+    """Install a worker's dispositions, and unblock everything.
+
+    Args:
+        on_term: What TERM does.
+        ignored: Signals that were ignored when the master started, and stay so (nohup).
+    """
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in _CUTS_NOTHING:
+        if number not in ignored:
+            signal.signal(number, _nothing)
+    for number in _OF_TERMINAL:
+        signal.signal(number, _ignore_from_now_on)
+    if signal.SIGTERM not in ignored:
+        signal.signal(signal.SIGTERM, lambda number, frame: on_term())
+    os.register_at_fork(after_in_child=restore_defaults)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def restore_defaults() -> None:
+    """Give a forked process the dispositions of a program just started."""
+    for number in (*_CUTS_NOTHING, *_OF_TERMINAL, signal.SIGTERM, signal.SIGCHLD):
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN)  # as Python itself does for its programs
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _nothing(number: int, frame: object) -> None:
+    """Cut nothing: who wants this worker to leave says so in its pipe, or to the master."""
+
+
+def _ignore_from_now_on(number: int, frame: object) -> None:
+    """Ignore the terminal's wish to stop us, from its first time on.
+
+    Handled for ever, a write to a terminal set to ``tostop`` would be tried and signalled
+    again without end; ignored from the beginning, every program we start would inherit it.
+    """
+    signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,167 @@
+"""The scoreboard: numbers of every worker in memory that all processes share.
+
+A worker writes its own line without a system call and without waking anybody; the master
+reads whenever it likes, also while every worker is deep in a loop. Each number is one
+aligned store of 8 bytes by its only writer, so none is ever half written. The memory is
+allocated when it is made and sealed against shrinking (memfd_create(2), fcntl(2)), so that
+a store can't fault where the disk is full or a file was truncated.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import sys
+from enum import IntEnum
+
+import attrs
+
+BYTES = 256
+"""The length of a line."""
+TEXT = 128
+"""Where in a line the text begins; it may fill the rest."""
+SEGMENT = 64
+"""The fewest lines that are allocated at once."""
+
+PID, GENERATION, STATE, LOOPS, ERRORS, BEGAN, BUSY, LONGEST = range(8)
+"""The numbers of a line, each 8 bytes. BEGAN is when its state began, on the monotonic
+clock; BUSY the time spent in loops; LONGEST the longest loop: all in nanoseconds."""
+
+
+class Doing(IntEnum):
+    """What a worker says that it is doing."""
+
+    STARTING = 0
+    WAITING = 1  # for its first go
+    LOOPING = 2
+    RESTING = 3
+    HELD = 4
+    STOPPING = 5
+
+
+@attrs.frozen
+class Reading:
+    """A line as the master saw it; times are in seconds."""
+
+    doing: Doing
+    loops: int
+    errors: int
+    began: float
+    busy: float
+    longest: float
+    working_on: str
+
+
+@attrs.define
+class Line:
+    """One worker's own line.
+
+    Attributes:
+        numbers: Eight-byte integers, to be stored to by index.
+        text: The bytes of ``working_on``, ended by a zero.
+    """
+
+    numbers: memoryview
+    text: memoryview
+
+    @classmethod
+    def over(cls, memory: memoryview) -> Line:
+        """Lay a line over BYTES bytes of memory."""
+        return cls(memory[:TEXT].cast("q"), memory[TEXT:])
+
+    @classmethod
+    def of_nobody(cls) -> Line:
+        """Return a line that no other process sees."""
+        return cls.over(memoryview(bytearray(BYTES)))
+
+    def write_text(self, text: str) -> None:
+        """Show the start of a text."""
+        data = text.encode(errors="replace")[: BYTES - TEXT - 1]
+        self.text[: len(data) + 1] = data + b"\0"
+
+    def read(self) -> Reading:
+        """Return what the worker has written last."""
+        n = self.numbers
+        text = bytes(self.text).split(b"\0", 1)[0].decode(errors="ignore")
+        times = (n[BEGAN] / 1e9, n[BUSY] / 1e9, n[LONGEST] / 1e9)
+        return Reading(Doing(n[STATE]), n[LOOPS], n[ERRORS], *times, text)
+
+
+@attrs.define
+class Segment:
+    """Some lines in one piece of shared memory."""
+
+    memory: mmap.mmap
+    view: memoryview
+    fd: int
+
+    @classmethod
+    def make(cls, lines: int) -> Segment:
+        """Allocate lines.
+
+        Raises:
+            OSError: There is no memory left for them.
+        """
+        flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+        fd = os.memfd_create("naruto-scoreboard", flags)
+        os.posix_fallocate(fd, 0, lines * BYTES)
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        if sys.version_info >= (3, 13):
+            memory = mmap.mmap(fd, lines * BYTES, trackfd=False)
+        else:  # keeps a duplicate of the descriptor, closed with the map
+            memory = mmap.mmap(fd, lines * BYTES)
+        return cls(memory, memoryview(memory), fd)
+
+    def close(self) -> None:
+        """Give the memory back, if nobody still looks at it."""
+        os.close(self.fd)
+        self.view.release()
+        try:
+            self.memory.close()
+        except BufferError:
+            pass  # a line of it is still in somebody's hand: it goes with that
+
+
+@attrs.define
+class Scoreboard:
+    """All lines. Grows by segments; what is mapped stays where it is."""
+
+    _segments: list[Segment] = attrs.field(factory=list)
+    _free: list[memoryview] = attrs.field(factory=list)
+
+    def reserve(self, lines: int) -> None:
+        """See to it that so many lines are free."""
+        if len(self._free) >= lines:
+            return
+        segment = Segment.make(max(SEGMENT, lines))
+        self._segments.append(segment)
+        whole = segment.view
+        cuts = range(0, len(whole), BYTES)
+        self._free.extend(whole[at : at + BYTES] for at in reversed(cuts))
+
+    def take(self) -> tuple[memoryview, Line]:
+        """Take a line that is free, all zeros, and the memory to give back."""
+        self.reserve(1)
+        memory = self._free.pop()
+        memory[:] = bytes(BYTES)
+        return memory, Line.over(memory)
+
+    def give_back(self, memory: memoryview) -> None:
+        """Let somebody else have a line."""
+        self._free.append(memory)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What a process that must know nothing of naruto has to close."""
+        return [segment.fd for segment in self._segments]
+
+    def close(self) -> None:
+        """Give all memory back."""
+        for memory in self._free:
+            memory.release()
+        self._free.clear()
+        for segment in self._segments:
+            segment.close()
+        self._segments.clear()

@@ -1,0 +1,62 @@
+"""Which services of this user run, found by evidence: a locked pid file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from . import pidfile
+from .rundir import base
+
+
+def running(path: str) -> int | None:
+    """Return the pid of the master that runs in a directory, or None."""
+    return pidfile.holder(f"{path}/{pidfile.NAME}")
+
+
+def all_running() -> Iterator[tuple[str, str, int]]:
+    """Yield name, run directory and pid of every service of this user that runs."""
+    seen = set()
+    for path in _under_base() | _held_by_masters():
+        pid = running(path)
+        if pid is not None and pid not in seen:
+            seen.add(pid)
+            yield os.path.basename(path), path, pid
+
+
+def _under_base() -> set[str]:
+    try:
+        return {
+            entry.path for entry in os.scandir(base()) if entry.is_dir(follow_symlinks=False)
+        }
+    except OSError:
+        return set()
+
+
+def _held_by_masters() -> set[str]:
+    """Find run directories that were named by --run-dir: a master has its pid file open."""
+    found = set()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and _is_our_master(entry.name):
+            found |= set(_open_run_dirs(entry.name))
+    return found
+
+
+def _is_our_master(pid: str) -> bool:
+    try:
+        if os.stat(f"/proc/{pid}").st_uid != os.geteuid():
+            return False
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read(32).startswith(b"naruto: master ")
+    except OSError:
+        return False  # it has just ended
+
+
+def _open_run_dirs(pid: str) -> Iterator[str]:
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            target = os.readlink(f"/proc/{pid}/fd/{fd}")
+            if os.path.basename(target) == pidfile.NAME:
+                yield os.path.dirname(target)
+    except OSError:
+        return  # it has just ended

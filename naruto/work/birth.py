@@ -1,0 +1,178 @@
+"""Birth: the steps of a new worker from the fork to its life, and its way out.
+
+Everything the master owns is let go of first. The worker never returns from here into the
+master's frames: it ends with os._exit.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from signal import Signals
+from typing import NoReturn
+
+import attrs
+
+from .. import log
+from ..errors import SettingsError
+from ..log import LogTo
+from ..settings import GROUP_OPTIONS, GroupSettings
+from ..supervise.child import Child
+from ..unix import dispositions, lastwords, limits
+from ..unix.scoreboard import Line, Scoreboard
+from ..worker import Post, WorkerProcess
+from . import capture, target
+from .mailbox import Mailbox
+
+
+@attrs.frozen
+class Cradle:
+    """What a worker is given by the master.
+
+    Attributes:
+        directory: The real path of its generation's working directory.
+        started_in: The real path of where the master was started.
+        to_master: The master's FIFO, opened for writing.
+        lifeline: The end to watch.
+        foreign: Descriptors of the master's to close.
+        ignored: Signals that were ignored when the master started.
+        descriptors: The limits to go back to.
+    """
+
+    service: str
+    group: GroupSettings
+    directory: str
+    started_in: str
+    to_master: int
+    lifeline: int
+    foreign: Iterable[int]
+    ignored: frozenset[Signals]
+    descriptors: tuple[int, int]
+    board: Scoreboard
+    log_to: LogTo
+
+
+def live(child: Child, cradle: Cradle) -> NoReturn:
+    """Be the worker: from the fork to the end of the process."""
+    status = 1
+    try:
+        atexit._clear()
+        _let_go(cradle)
+        status = _worker(child, cradle).run()
+    except SettingsError as error:
+        _last_words(child, str(error))
+    except SystemExit as error:
+        _last_words(child, f"sys.exit({error.code!r}) was called before the first loop")
+        status = error.code if isinstance(error.code, int) else 1
+    except BaseException as error:
+        _last_words(child, target.formatted(error))
+    finally:
+        _end(status)
+
+
+def _let_go(cradle: Cradle) -> None:
+    os.setpgid(0, 0)
+    close_all(cradle.foreign)
+    limits.restore_descriptors(cradle.descriptors)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def _worker(child: Child, cradle: Cradle) -> WorkerProcess:
+    who = child.id
+    mailbox = Mailbox(str(who), child.outbox.fd, cradle.to_master, cradle.lifeline)
+    dispositions.become_worker(mailbox.leave_by_signal, cradle.ignored)
+    _log(f"{who.group}-{who.index}", cradle.log_to)
+    _register_exits()
+    target.prepare_imports(cradle.directory, cradle.started_in)
+    cls = target.load(cradle.group.target or target.DEMO)
+    post = Post(
+        service=cradle.service,
+        group=who.group,
+        index=who.index,
+        workers=cradle.group.workers,
+        generation=child.generation,
+        pipe=child.pipe,
+        mailbox=mailbox,
+        line=child.line,
+        last_words=child.last_words,
+    )
+    worker = cls.create(post)
+    _set(worker, cradle.group)
+    worker.set_title(str(who))
+    os.register_at_fork(after_in_child=lambda: _disown(worker, mailbox, child, cradle))
+    return worker
+
+
+def _log(name: str, to: LogTo) -> None:
+    if to.asked:
+        log.forget_all()
+        log.open_for(name, to)
+        capture.start()
+
+
+def _register_exits() -> None:
+    """Register what the standard library had registered and atexit._clear() has dropped.
+
+    What else was registered belongs to the master's program.
+    """
+    if "logging" in sys.modules:
+        atexit.register(sys.modules["logging"].shutdown)
+    if "multiprocessing.util" in sys.modules:
+        atexit.register(sys.modules["multiprocessing.util"]._exit_function)
+
+
+def _set(worker: WorkerProcess, group: GroupSettings) -> None:
+    """Let settings count more than the attributes of the class."""
+    for option in GROUP_OPTIONS:
+        value = getattr(group, option.name)
+        if option.obeyed_by == "worker" and value is not None:
+            setattr(worker, option.name, value)
+
+
+def _disown(worker: WorkerProcess, mailbox: Mailbox, child: Child, cradle: Cradle) -> None:
+    """Take everything of naruto's from a process that the worker has forked."""
+    mailbox.drop()
+    os.close(child.last_words)
+    worker._post = attrs.evolve(worker._post, line=Line.of_nobody())
+    child.line = worker._post.line
+    child.memory.release()
+    cradle.board.close()
+    capture.undo()
+
+
+def _last_words(child: Child, text: str) -> None:
+    lastwords.write(child.last_words, text)
+    log.write("ERROR", text)
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close descriptors, neighbours by one system call; some may be closed already."""
+    first = last = -1
+    for fd in sorted(descriptors):
+        if fd == last + 1:
+            last = fd
+            continue
+        if first >= 0:
+            os.closerange(first, last + 1)
+        first = last = fd
+    if first >= 0:
+        os.closerange(first, last + 1)
+
+
+def _end(status: int) -> NoReturn:
+    """End as an interpreter would: threads, atexit, buffers; and then at once."""
+    try:
+        if "threading" in sys.modules:
+            sys.modules["threading"]._shutdown()
+        atexit._run_exitfuncs()
+        capture.finish()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except BaseException:
+        traceback.print_exc()
+    os._exit(status & 0xFF)
