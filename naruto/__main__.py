@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 # Until a command knows better, Ctrl-C ends it without a traceback: nothing is there yet
@@ -10,8 +11,18 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def _open_standard_streams() -> None:
+    """Give 0, 1 and 2 to /dev/null where they are closed, before anything else gets them."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor: this one
+
+
 def main() -> None:
     """Run the command line."""
+    _open_standard_streams()
     from .cli.commands import naruto
 
     naruto(prog_name="naruto")

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from .errors import Failed, NarutoError, SettingsError
-from .settings import GROUP_OPTIONS, Settings
+from .settings import Settings
 from .supervise.generations import Generation
 from .unix import children, lastwords
 from .work import target
@@ -36,7 +36,7 @@ def check_in_child(settings: Settings) -> dict[str, dict[str, Any]]:
         _answer(settings, output)
     _, status = os.waitpid(pid, 0)
     try:
-        answer = json.loads(lastwords.read(output) or "{}")
+        answer = json.loads(os.pread(output, os.fstat(output).st_size, 0) or "{}")
     finally:
         os.close(output)
     if "error" in answer:
@@ -48,18 +48,17 @@ def check_in_child(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def _answer(settings: Settings, output: int) -> None:
-    status = 1
+    answer: dict[str, Any]
     try:
-        answer: dict[str, Any] = check_here(settings)
-        status = 0
+        answer = check_here(settings)
     except NarutoError as error:
         answer = {"error": str(error), "status": error.status}
     except BaseException as error:
-        answer = {"error": f"{error!r}", "status": 1}
+        answer = {"error": target.formatted(error), "status": 1}
     try:
         lastwords.write(output, json.dumps(answer))
     finally:
-        os._exit(status)
+        os._exit(0)
 
 
 def _attributes(what: target.Target | None) -> dict[str, Any]:
@@ -69,11 +68,4 @@ def _attributes(what: target.Target | None) -> dict[str, Any]:
         raise
     except BaseException as error:
         raise Failed(target.formatted(error)) from error
-    names = [option.name for option in GROUP_OPTIONS if option.obeyed_by == "worker"]
-    bases = [base for base in cls.__mro__ if base.__module__ != "naruto.worker"]
-    return {
-        name: base.__dict__[name]
-        for base in reversed(bases)
-        for name in names
-        if name in base.__dict__
-    }
+    return target.class_settings(cls)

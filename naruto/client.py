@@ -13,7 +13,7 @@ import os
 import pwd
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,10 @@ PROGRESS_EVERY = 0.5
 """Seconds between two looks at how far a request has come."""
 
 _numbers = itertools.count(1)
+
+
+class TooLate(Failed):
+    """No answer came in time. What was asked for goes on."""
 
 
 @attrs.frozen
@@ -89,7 +93,8 @@ class Client:
 
         Raises:
             NotRunning: The master had ended before it was asked.
-            Failed: It died before it answered, or the time is over.
+            TooLate: The time is over.
+            Failed: It died before it answered.
         """
         with self._waiting() as (name, wait):
             self.tell(verb, reply=name, **args)
@@ -141,7 +146,7 @@ class Client:
         while not data.endswith(b"\n"):
             left = end - time.monotonic()
             if left <= 0:
-                raise Failed(f"no answer within {timeout:g} s; the service goes on with it")
+                raise TooLate(f"not done within {timeout:g} s; the service goes on with it")
             pause = min(left, PROGRESS_EVERY) if progress else left
             ready = poll.poll(None if pause == math.inf else math.ceil(pause * 1000))
             data += fifo.read(inlet)
@@ -159,3 +164,22 @@ def _myself() -> str:
     except KeyError:
         user = str(os.getuid())
     return f"pid {os.getpid()} of user {user}"
+
+
+def waits_for(service: Mapping[str, Any]) -> str:
+    """Say who is still in which loop, and for how long."""
+    leaving = [
+        f"{group['name']}-{worker['index']} {_doing(worker)}"
+        for group in service["groups"]
+        for worker in group["workers"]
+        if worker["state"] in ("leaving", "holding", "starting", "done", "killed")
+    ]
+    more = f" and {len(leaving) - 3} more" if len(leaving) > 3 else ""
+    return f"waits for {', '.join(leaving[:3])}{more}" if leaving else service["state"]
+
+
+def _doing(worker: Mapping[str, Any]) -> str:
+    if worker.get("loop_age") is None:
+        return f"({worker['state']})"
+    what = f" on {worker['working_on']}" if worker.get("working_on") else ""
+    return f"({worker['loop_age']:.0f} s in its loop{what})"

@@ -8,7 +8,9 @@ never mix and each can be found by grep. A log that can't be written stops nothi
 from __future__ import annotations
 
 import os
+import sys
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -47,25 +49,40 @@ def write(level: str, text: str) -> None:
     logger.opt(depth=1).log(level.upper(), "{}", text)
 
 
-def open_for(process: str, to: LogTo) -> int | None:
+def open_for(process: str, to: LogTo) -> Callable[[], None]:
     """Let this process log, under a name such as "master" or "orders-0".
 
     Returns:
-        The number of the sink, for ``close``; None where nobody asked for a log.
+        What closes the log again. Nothing is opened where nobody asked for a log.
     """
     if not to.asked:
-        return None
+        return lambda: None
     if to.alone:
         logger.remove()
+    default = not to.alone and _remove_default()
     logger.enable("naruto")
     sink = Sink(process, to.path, colored=_colored(to.path))
-    return logger.add(sink.write, level=to.level, format="{message}", catch=False)
+    number = logger.add(sink.write, level=to.level, format="{message}", catch=False)
 
-
-def close(number: int | None) -> None:
-    """Log no more through this sink."""
-    if number is not None:
+    def close() -> None:
         logger.remove(number)
+        sink.close()
+        if default:
+            logger.add(sys.stderr)
+
+    return close
+
+
+def _remove_default() -> bool:
+    """Drop the handler that loguru comes with, if the program has left it there.
+
+    It would print every line a second time. One that the program has added itself stays.
+    """
+    try:
+        logger.remove(0)
+    except ValueError:
+        return False  # the program has configured loguru
+    return True
 
 
 def forget_all() -> None:
@@ -102,6 +119,12 @@ class Sink:
                 data = data[os.write(fd, data) :]
         except OSError:
             pass  # disk full, terminal gone: what can't be logged must not stop a worker
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
     def lines(self, record: Record) -> str:
         """Return a record as lines, each with its head."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
 import attrs
 
 from .again import PASSED, Restart, is_probe
-from .client import Client
+from .client import Client, TooLate, waits_for
 from .core.units import duration
 from .errors import AlreadyRunning, Failed, NarutoError, NotRunning, SettingsError
 from .log import LogTo
@@ -73,10 +74,9 @@ class Manager:
         """
         if is_probe():
             self._probe()
-        asked = not embedded or self._asked_for_log()
-        level = self.settings.log_level.upper()
-        log_to = LogTo(self.settings.log_file, level, asked, alone=not embedded)
-        return self._supervise(log_to, embedded=embedded)
+        if threading.current_thread() is not threading.main_thread():
+            raise NarutoError("run() must be called in the main thread: it takes signals")
+        return self._supervise(partial(_foreground_log, embedded=embedded), embedded=embedded)
 
     def start(self, *, wait: bool = True) -> int:
         """Run the service as a daemon, and return when every worker is READY.
@@ -89,23 +89,20 @@ class Manager:
         """
         if is_probe():
             self._probe()
-        log_to = LogTo(self.log_path(), self.settings.log_level.upper())
         if restart := Restart.inherited():
-            os._exit(self._supervise_daemon(log_to, None, restart))
+            os._exit(self._supervise_daemon(None, restart))
         self._refuse_second()
-        report = self._detach(log_to)
-        return self._started(report, wait)
+        # Until the daemon has said who it is, Ctrl-C could not end it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            report = self._detach(self.log_path())
+            return self._started(report, wait)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def log_path(self) -> str:
         """Where a daemon writes its log: an absolute path."""
-        if self.settings.log_file:
-            return self.settings.log_file
-        if os.geteuid() == 0:
-            return f"/var/log/naruto/{self.settings.name}.log"
-        return os.path.expanduser(f"~/.local/state/naruto/{self.settings.name}.log")
-
-    def _asked_for_log(self) -> bool:
-        return any(self.settings.origins[key] != "default" for key in ("log_file", "log_level"))
+        return _log_path(self.settings)
 
     def _refuse_second(self) -> None:
         path = rundir.place(self.settings.name, self.settings.run_dir)
@@ -127,7 +124,7 @@ class Manager:
 
     def _supervise(
         self,
-        log_to: LogTo,
+        log_for: Callable[[Settings], LogTo],
         *,
         embedded: bool = False,
         on_up: Callable[[], None] = lambda: None,
@@ -138,7 +135,7 @@ class Manager:
         master = MasterProcess(
             self.source,
             self.settings,
-            log_to,
+            log_for,
             embedded=embedded,
             on_up=on_up,
             restart=restart or Restart.inherited(),
@@ -150,22 +147,19 @@ class Manager:
             raise Failed(master.exit.text)
         return status
 
-    def _detach(self, log_to: LogTo) -> int:
-        assert log_to.path is not None
+    def _detach(self, log_path: str) -> int:
         try:
-            os.makedirs(os.path.dirname(log_to.path), mode=0o750, exist_ok=True)
-            is_daemon, pipe = daemon.detach(log_to.path)
+            os.makedirs(os.path.dirname(log_path), mode=0o750, exist_ok=True)
+            is_daemon, pipe = daemon.detach(log_path)
         except OSError as error:
             raise SettingsError(
-                f"log file {log_to.path}: {error.strerror}; name another with --log-file"
+                f"log file {log_path}: {error.strerror}; name another with --log-file"
             ) from None
         if not is_daemon:
             return pipe
-        os._exit(self._supervise_daemon(log_to, pipe))
+        os._exit(self._supervise_daemon(pipe))
 
-    def _supervise_daemon(
-        self, log_to: LogTo, pipe: int | None, restart: Restart | None = None
-    ) -> int:
+    def _supervise_daemon(self, pipe: int | None, restart: Restart | None = None) -> int:
         """Be the daemon: report how the start went, then supervise to the end."""
 
         def report(**what: object) -> None:
@@ -174,7 +168,9 @@ class Manager:
 
         try:
             report(pid=os.getpid())
-            status = self._supervise(log_to, on_up=lambda: report(status=0), restart=restart)
+            status = self._supervise(
+                _daemon_log, on_up=lambda: report(status=0), restart=restart
+            )
         except NarutoError as error:
             status = error.status
             report(status=status, text=str(error))
@@ -187,6 +183,7 @@ class Manager:
                 for line in lines:
                     said = json.loads(line)
                     pid = int(said.get("pid", pid))
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
                     if said.get("status") == 0 or (pid and not wait):
                         return pid
                     if "status" in said:
@@ -292,7 +289,11 @@ class Manager:
                 progress(client.ask("status")["service"])
 
         seconds = duration(timeout, none=True)
-        answer = client.ask(verb, timeout=seconds, progress=progress and show, **args)
+        try:
+            answer = client.ask(verb, timeout=seconds, progress=progress and show, **args)
+        except TooLate as error:
+            waiting = waits_for(client.ask("status", timeout=1)["service"])
+            raise Failed(f"{error}: {waiting}") from None
         if verb in ("quit", "stop"):
             client.ended()
         if answer["status"] != 0:
@@ -300,17 +301,40 @@ class Manager:
         return str(answer["text"])
 
 
+def _foreground_log(settings: Settings, embedded: bool) -> LogTo:
+    asked = any(settings.origins[key] != "default" for key in ("log_file", "log_level"))
+    level = settings.log_level.upper()
+    return LogTo(settings.log_file, level, asked or not embedded, alone=not embedded)
+
+
+def _daemon_log(settings: Settings) -> LogTo:
+    return LogTo(_log_path(settings), settings.log_level.upper())
+
+
+def _log_path(settings: Settings) -> str:
+    if settings.log_file:
+        return settings.log_file
+    if os.geteuid() == 0:
+        return f"/var/log/naruto/{settings.name}.log"
+    return os.path.expanduser(f"~/.local/state/naruto/{settings.name}.log")
+
+
 def _only_one() -> Client:
     running = sorted(services.all_running())
     if not running:
         raise NotRunning("no service is running")
     if len(running) > 1:
-        listed = "\n".join(
-            f"  --name {name}  (pid {pid}, {path})" for name, path, pid in running
-        )
+        listed = "\n".join(_how_to_name(*one) for one in running)
         raise SettingsError(f"several services are running; say which:\n{listed}")
     name, path, _ = running[0]
     return Client.of(path, name)
+
+
+def _how_to_name(name: str, path: str, pid: int) -> str:
+    usual = path == rundir.place(name, None)
+    return (
+        f"  --name {name}  (pid {pid})" if usual else f"  --run-dir {path}  ({name}, pid {pid})"
+    )
 
 
 def _error(status: int, text: str) -> NarutoError:

@@ -46,7 +46,7 @@ class MasterProcess(Process):
     Args:
         source: Where the settings come from, now and at each reload.
         settings: What it gave.
-        log_to: Where the log goes.
+        log_for: Says where the log goes, by settings.
         embedded: The program goes on after ``run``, and may have children of its own.
         on_up: Called once, when every worker was READY for the first time.
         restart: What a restarted master inherited from itself.
@@ -61,7 +61,7 @@ class MasterProcess(Process):
         self,
         source: Source,
         settings: Settings,
-        log_to: LogTo,
+        log_for: Callable[[Settings], LogTo],
         *,
         embedded: bool = False,
         on_up: Callable[[], None] = lambda: None,
@@ -72,7 +72,9 @@ class MasterProcess(Process):
         self._command_line = CommandLine.of_this_program(source.directory)
         self._started_in = os.path.realpath(source.directory)
         self._generations = Generations(source, settings)
-        self._log_to, self._embedded, self._on_up = log_to, embedded, on_up
+        self._log_for, self._embedded, self._on_up = log_for, embedded, on_up
+        self._log_to = log_for(settings)
+        self._close_log: Callable[[], None] = lambda: None
         self._restart = restart or Restart()
         self._inbox: deque[events.Event] = deque()
         self._lines = Lines()
@@ -126,7 +128,8 @@ class MasterProcess(Process):
             self._watch(fd, selectors.EVENT_READ, self._take_signals)
         for fd in self._premises.strangers:
             self._watch(fd, selectors.EVENT_READ, partial(self._stranger_gone, fd))
-        stack.callback(log.close, log.open_for("master", self._log_to))
+        self._open_log(self._log_to)
+        stack.callback(lambda: self._close_log())
         self.set_title(f"({self._premises.rundir.path})")
 
     def _move_out(self) -> None:
@@ -265,7 +268,7 @@ class MasterProcess(Process):
             ignored=self._wakeup.ignored,
             descriptors=self._descriptors,
             board=premises.board,
-            log_to=self._log_to,
+            log_to=self._log_for(generation.settings),
         )
 
     def _tell(self, effect: effects.Tell) -> None:
@@ -285,6 +288,13 @@ class MasterProcess(Process):
 
     def _forget(self, effect: effects.Forget) -> None:
         self._generations.forget_all_but(effect.needed)
+        log_to = self._log_for(self._generations.newest.settings)
+        if log_to != self._log_to:
+            self._open_log(log_to)
+
+    def _open_log(self, log_to: LogTo) -> None:
+        self._close_log()
+        self._log_to, self._close_log = log_to, log.open_for("master", log_to)
 
     def _start_probe(self, effect: effects.Probe) -> None:
         try:

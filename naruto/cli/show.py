@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..client import waits_for
 from ..settings import GROUP_OPTIONS, SERVICE_OPTIONS, Settings
 from ..unix import rundir
 
@@ -91,25 +92,6 @@ def progress(verb: str) -> Iterator[Callable[[dict[str, Any]], None] | None]:
             line.update(f"{verb}: {seconds:.0f} s {escape(waits_for(service))}")
 
         yield update
-
-
-def waits_for(service: Mapping[str, Any]) -> str:
-    """Say who is still in which loop, and for how long."""
-    leaving = [
-        f"{group['name']}-{worker['index']} {_doing(worker)}"
-        for group in service["groups"]
-        for worker in group["workers"]
-        if worker["state"] in ("leaving", "holding", "starting", "done", "killed")
-    ]
-    more = f" and {len(leaving) - 3} more" if len(leaving) > 3 else ""
-    return f"waits for {', '.join(leaving[:3])}{more}" if leaving else service["state"]
-
-
-def _doing(worker: Mapping[str, Any]) -> str:
-    if worker.get("loop_age") is None:
-        return f"({worker['state']})"
-    what = f" on {worker['working_on']}" if worker.get("working_on") else ""
-    return f"({worker['loop_age']:.0f} s in its loop{what})"
 
 
 def with_usage(service: dict[str, Any]) -> dict[str, Any]:

@@ -52,9 +52,12 @@ def _started(turn: Turn, event: events.Started) -> None:
     for name, policy in event.groups.items():
         slots = (Slot(),) * policy.workers
         turn.put_group(Group(name, policy, event.generation, slots))
-    staffing.set_strangers(turn, event.strangers)
     where = staffing.all_slots(turn.state)
-    turn.change(unready=len(where), vacant=dict.fromkeys(where, event.generation))
+    turn.change(
+        strangers=event.strangers,
+        unready=len(where),
+        vacant=dict.fromkeys(where, event.generation),
+    )
 
 
 def _requested(turn: Turn, event: events.Requested) -> None:
@@ -98,16 +101,9 @@ def _spawn_failed(turn: Turn, event: events.SpawnFailed) -> None:
         closing.end_if_empty(turn)
         return
     undoing.after_end(turn, worker, f"could not be spawned: {event.error}")
-    if not turn.state.up:
-        _retry_later(turn, worker.id.slot)
+    if not turn.state.up:  # the first start goes on: only a worker's own death ends it
+        staffing.fill(turn, worker.id.slot)
     _attend(turn, worker.id.slot)
-
-
-def _retry_later(turn: Turn, where: SlotId) -> None:
-    """The first start goes on trying to fork: only a worker's own death ends it."""
-    slot = turn.state.slot(where)
-    assert slot is not None
-    turn.alarm(where, turn.now + staffing.delay(slot.failures, turn.state.next_serial))
 
 
 def _became_ready(turn: Turn, event: events.BecameReady) -> None:
@@ -148,7 +144,8 @@ def _exited(turn: Turn, event: events.Exited) -> None:
         return
     if not turn.state.up:
         turn.change(unready=turn.state.unready + 1)
-        staffing.want(turn, worker.id.slot, worker.generation)
+        staffing.count_failure(turn, worker)
+        staffing.fill(turn, worker.id.slot)
         return
     if not undoing.proves(turn.state, worker):
         staffing.count_failure(turn, worker)

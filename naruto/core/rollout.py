@@ -177,7 +177,10 @@ def take_off(turn: Turn, name: str) -> None:
     while True:
         rollout = turn.state.rollout
         plan = rollout.plans.get(name) if rollout else None
-        if plan is None or not plan.todo or len(plan.flying) >= max(1, plan.policy.in_flight):
+        if rollout is None or plan is None or not plan.todo:
+            return
+        leaving = sum(who.group == name for who in rollout.leaving)
+        if len(plan.flying) + leaving >= max(1, plan.policy.in_flight):
             return
         index, *todo = plan.todo
         if index >= plan.workers and not turn.state.groups[name].slots[index].workers:

@@ -122,8 +122,7 @@ def last_loop_ended(turn: Turn, event: LastLoopEnded) -> None:
 
 def stranger_gone(turn: Turn, event: StrangerGone) -> None:
     """The worker of a dead master has left the slot free."""
-    if turn.state.slot(event.slot) is not None:
-        turn.change_slot(event.slot, stranger=False)
+    turn.change(strangers=turn.state.strangers - {event.slot})
 
 
 def count_failure(turn: Turn, worker: Worker) -> None:
@@ -157,7 +156,7 @@ def tend(turn: Turn, where: SlotId) -> None:
     slot = turn.state.slot(where)
     if slot is None or not turn.state.up or turn.state.closing is not None:
         return
-    if not slot.occupied:
+    if not turn.state.occupied(where):
         waiting = [w for w in slot.workers if w.stays and w.phase in (Phase.READY, Phase.HELD)]
         if waiting:
             _let_go(turn, waiting[-1])
@@ -233,13 +232,6 @@ def _let_go(turn: Turn, worker: Worker) -> None:
 def all_slots(state: State) -> list[SlotId]:
     """Every slot there is."""
     return [SlotId(g.name, i) for g in state.groups.values() for i in range(len(g.slots))]
-
-
-def set_strangers(turn: Turn, strangers: frozenset[SlotId]) -> None:
-    """Mark the slots in which a worker of a dead master is still alive."""
-    for where in strangers:
-        if turn.state.slot(where) is not None:
-            turn.change_slot(where, stranger=True)
 
 
 def truncate(turn: Turn, name: str, workers: int) -> None:

@@ -17,7 +17,7 @@ import attrs
 from .lifecycle import Phase
 from .units import Share
 
-_WORKER_ID = re.compile(r"([A-Za-z0-9_-]{1,64})-([0-9]{1,4})\.([0-9]{1,18})")
+_WORKER_ID = re.compile(r"([A-Za-z0-9_-]{1,64})-([0-9]{1,4})\.([0-9]{1,19})")
 
 
 class SlotId(NamedTuple):
@@ -141,17 +141,10 @@ class Slot:
     Attributes:
         workers: Oldest first.
         failures: Short lives in a row.
-        stranger: A worker of a master that died still works in this place.
     """
 
     workers: tuple[Worker, ...] = ()
     failures: int = 0
-    stranger: bool = False
-
-    @property
-    def occupied(self) -> bool:
-        """Somebody may be in business() with this index."""
-        return self.stranger or any(worker.occupies for worker in self.workers)
 
 
 @attrs.frozen
@@ -276,6 +269,7 @@ class State:
         alarms: When to look again, and at what. Empty while nothing is pending, so that
             an idle master sleeps for ever.
         vacant: Slots to be filled, each with the generation to fill it with.
+        strangers: Places, in use or not, in which a worker of a dead master still works.
         forking: Workers asked for and not yet born.
         unready: Workers that the start still waits for.
         population: Workers that are alive, or asked for.
@@ -291,6 +285,7 @@ class State:
     over: bool = False
     alarms: Mapping[Key, float] = attrs.field(factory=dict)
     vacant: Mapping[SlotId, int] = attrs.field(factory=dict)
+    strangers: frozenset[SlotId] = frozenset()
     forking: int = 0
     unready: int = 0
     population: int = 0
@@ -312,6 +307,12 @@ class State:
         if group is None or not 0 <= where.index < len(group.slots):
             return None
         return group.slots[where.index]
+
+    def occupied(self, where: SlotId) -> bool:
+        """Somebody may be in business() with this index."""
+        slot = self.slot(where)
+        ours = slot is not None and any(worker.occupies for worker in slot.workers)
+        return ours or where in self.strangers
 
     def worker(self, who: WorkerId) -> Worker | None:
         """The worker of that name, if it's alive."""

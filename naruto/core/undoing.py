@@ -23,6 +23,7 @@ def after_end(turn: Turn, worker: Worker, why: str) -> None:
         return
     if worker.id in rollout.leaving:
         turn.change(rollout=attrs.evolve(rollout, leaving=rollout.leaving - {worker.id}))
+        take_off(turn, worker.id.group)
         finish(turn)
         return
     plan = rollout.plans[worker.id.group]
@@ -112,6 +113,8 @@ def _dismiss(turn: Turn, where: SlotId, generation: int) -> frozenset[WorkerId]:
             turn.order(worker, "reload")
             if not worker.occupies:
                 leaving.add(worker.id)
+        else:  # a canary no more
+            turn.put(attrs.evolve(worker, loop_by=None))
     return frozenset(leaving)
 
 

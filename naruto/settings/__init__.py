@@ -39,8 +39,6 @@ __all__ = [
 ]
 
 _PREFIX = "NARUTO_"
-# What else of ours is in the environment: not settings, and no mistakes either.
-_OTHERS = ("NARUTO_CONFIG", "NARUTO_PROBE")
 
 
 @attrs.frozen
@@ -96,7 +94,7 @@ class Source:
         words = [name.removeprefix(_PREFIX) for name in (*known, "NARUTO_CONFIG")]
         found = []
         for variable in sorted(self.environ):
-            if not variable.startswith(_PREFIX) or variable in (*known, *_OTHERS):
+            if not variable.startswith(_PREFIX) or variable in (*known, "NARUTO_CONFIG"):
                 continue
             if near := closest(variable.removeprefix(_PREFIX), words, 0.75):
                 found.append(f"{variable} is not a setting; did you mean {_PREFIX}{near}?")

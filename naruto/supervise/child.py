@@ -20,7 +20,7 @@ class Child:
 
     Attributes:
         pipe: The path of its FIFO.
-        memory: Its line's place on the scoreboard.
+        line: Its line on the scoreboard.
         last_words: A descriptor: what it leaves behind.
     """
 
@@ -28,7 +28,6 @@ class Child:
     generation: int
     rundir: RunDir
     outbox: Outbox
-    memory: memoryview
     line: Line
     last_words: int
     pid: int = 0
@@ -54,8 +53,7 @@ class Child:
         except OSError:
             os.unlink(path)
             raise
-        memory, line = board.take()
-        return cls(who, generation, rundir, Outbox(inbox), memory, line, words)
+        return cls(who, generation, rundir, Outbox(inbox), board.take(), words)
 
     @property
     def pipe(self) -> str:
@@ -77,5 +75,5 @@ class Child:
         self.rundir.unlink(f"{self.id}.pipe")
         for fd in self.descriptors:
             os.close(fd)
-        board.give_back(self.memory)
+        board.give_back(self.line)
         return words

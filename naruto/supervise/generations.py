@@ -97,6 +97,11 @@ class Generations:
         """The generation of that number."""
         return self._kept[number]
 
+    @property
+    def newest(self) -> Generation:
+        """The last one that is needed: what counts for the service as a whole."""
+        return self._kept[max(self._kept)]
+
     def first(self, descriptors: int) -> Generation:
         """Pin the settings that the service starts with.
 

@@ -32,6 +32,7 @@ def take(path: str) -> int | None:
 
 def write(fd: int) -> None:
     """Write our pid, and a newline, into the locked file."""
+    os.fchmod(fd, 0o600)
     os.ftruncate(fd, 0)
     os.pwrite(fd, b"%d\n" % os.getpid(), 0)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import stat
 import time
 
@@ -19,6 +20,7 @@ from ..errors import RunDirError
 from . import fifo, pidfile
 
 MASTER_PIPE = "master.pipe"
+_WORKER_PIPE = re.compile(r".+-[0-9]{1,4}\.([0-9]{1,18})\.pipe")
 
 
 def base() -> str:
@@ -102,8 +104,7 @@ def first_serial(names: list[str]) -> int:
     for long, so the next one begins beyond what the last one used, though it left nothing.
     After a boot no old worker lives, and serials still in the names count as well.
     """
-    serials = (name.removesuffix(".pipe").rpartition(".")[2] for name in names)
-    taken = [int(serial) for serial in serials if serial.isdigit()]
+    taken = [int(match[1]) for name in names if (match := _WORKER_PIPE.fullmatch(name))]
     return max([time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000, *taken]) + 1
 
 
@@ -119,6 +120,7 @@ def is_running_pipe(path: str) -> bool:
 def _make_and_open(path: str) -> int:
     try:
         os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)  # whatever the umask has taken away
     except FileExistsError:
         pass  # looked at below: it has to be as we would have made it
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -58,17 +58,19 @@ class Line:
     """One worker's own line.
 
     Attributes:
+        memory: All of it.
         numbers: Eight-byte integers, to be stored to by index.
         text: The bytes of ``working_on``, ended by a zero.
     """
 
+    memory: memoryview
     numbers: memoryview
     text: memoryview
 
     @classmethod
     def over(cls, memory: memoryview) -> Line:
         """Lay a line over BYTES bytes of memory."""
-        return cls(memory[:TEXT].cast("q"), memory[TEXT:])
+        return cls(memory, memory[:TEXT].cast("q"), memory[TEXT:])
 
     @classmethod
     def of_nobody(cls) -> Line:
@@ -79,6 +81,11 @@ class Line:
         """Show the start of a text."""
         data = text.encode(errors="replace")[: BYTES - TEXT - 1]
         self.text[: len(data) + 1] = data + b"\0"
+
+    def release(self) -> None:
+        """Let go of the memory."""
+        for view in (self.numbers, self.text, self.memory):
+            view.release()
 
     def read(self) -> Reading:
         """Return what the worker has written last."""
@@ -115,13 +122,10 @@ class Segment:
         return cls(memory, memoryview(memory), fd)
 
     def close(self) -> None:
-        """Give the memory back, if nobody still looks at it."""
+        """Give the memory back; nobody may look at it any more."""
         os.close(self.fd)
         self.view.release()
-        try:
-            self.memory.close()
-        except BufferError:
-            pass  # a line of it is still in somebody's hand: it goes with that
+        self.memory.close()
 
 
 @attrs.define
@@ -129,39 +133,47 @@ class Scoreboard:
     """All lines. Grows by segments; what is mapped stays where it is."""
 
     _segments: list[Segment] = attrs.field(factory=list)
-    _free: list[memoryview] = attrs.field(factory=list)
+    _free: list[Line] = attrs.field(factory=list)
+    _taken: dict[int, Line] = attrs.field(factory=dict)
 
     def reserve(self, lines: int) -> None:
-        """See to it that so many lines are free."""
-        if len(self._free) >= lines:
+        """See to it that there are so many lines, taken ones included.
+
+        Raises:
+            OSError: There is no memory for them.
+        """
+        missing = lines - len(self._free) - len(self._taken)
+        if missing <= 0:
             return
-        segment = Segment.make(max(SEGMENT, lines))
+        segment = Segment.make(max(SEGMENT, missing))
         self._segments.append(segment)
         whole = segment.view
         cuts = range(0, len(whole), BYTES)
-        self._free.extend(whole[at : at + BYTES] for at in reversed(cuts))
+        self._free.extend(Line.over(whole[at : at + BYTES]) for at in reversed(cuts))
 
-    def take(self) -> tuple[memoryview, Line]:
-        """Take a line that is free, all zeros, and the memory to give back."""
-        self.reserve(1)
-        memory = self._free.pop()
-        memory[:] = bytes(BYTES)
-        return memory, Line.over(memory)
+    def take(self) -> Line:
+        """Take a line that is free, all zeros."""
+        self.reserve(len(self._taken) + 1)
+        line = self._free.pop()
+        line.memory[:] = bytes(BYTES)
+        self._taken[id(line)] = line
+        return line
 
-    def give_back(self, memory: memoryview) -> None:
+    def give_back(self, line: Line) -> None:
         """Let somebody else have a line."""
-        self._free.append(memory)
+        self._free.append(self._taken.pop(id(line)))
 
     @property
     def descriptors(self) -> list[int]:
-        """What a process that must know nothing of naruto has to close."""
+        """What is open for it."""
         return [segment.fd for segment in self._segments]
 
     def close(self) -> None:
         """Give all memory back."""
-        for memory in self._free:
-            memory.release()
+        for line in (*self._free, *self._taken.values()):
+            line.release()
         self._free.clear()
+        self._taken.clear()
         for segment in self._segments:
             segment.close()
         self._segments.clear()

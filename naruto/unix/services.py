@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 from . import pidfile
 from .rundir import base
+
+_TITLE = re.compile(rb"naruto: master ([A-Za-z0-9_-]+) \(")
 
 
 def running(path: str) -> int | None:
@@ -21,7 +24,7 @@ def all_running() -> Iterator[tuple[str, str, int]]:
         pid = running(path)
         if pid is not None and pid not in seen:
             seen.add(pid)
-            yield os.path.basename(path), path, pid
+            yield _name(pid) or os.path.basename(path), path, pid
 
 
 def _under_base() -> set[str]:
@@ -44,12 +47,27 @@ def _held_by_masters() -> set[str]:
 
 def _is_our_master(pid: str) -> bool:
     try:
-        if os.stat(f"/proc/{pid}").st_uid != os.geteuid():
-            return False
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read(32).startswith(b"naruto: master ")
+        ours = os.stat(f"/proc/{pid}").st_uid == os.geteuid()
     except OSError:
         return False  # it has just ended
+    return ours and _title(pid).startswith(b"naruto: master ")
+
+
+def _name(pid: int) -> str:
+    """Return the name in a master's title; nothing where the title was cut off.
+
+    What ps(1) shows has only the room that the command line had.
+    """
+    match = _TITLE.match(_title(str(pid)))
+    return match[1].decode() if match else ""
+
+
+def _title(pid: str) -> bytes:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read(4096)
+    except OSError:
+        return b""  # it has just ended
 
 
 def _open_run_dirs(pid: str) -> Iterator[str]:

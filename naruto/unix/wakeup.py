@@ -59,6 +59,7 @@ class Wakeup:
     ignored: frozenset[signal.Signals]
     polled: tuple[int, int]
     _net: int
+    _wakeup_fd_before: int
     _before: dict[signal.Signals, object]
     _mask: set[signal.Signals]
 
@@ -72,9 +73,11 @@ class Wakeup:
         for number in signals:
             before[number] = signal.signal(number, _nothing)
         seen, net = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(net, warn_on_full_buffer=False)
+        other = signal.set_wakeup_fd(net, warn_on_full_buffer=False)
         polled = (_signalfd(signals), seen)
-        return cls(signals, ignored, polled, net, before, {signal.Signals(s) for s in mask})
+        return cls(
+            signals, ignored, polled, net, other, before, {signal.Signals(s) for s in mask}
+        )
 
     def read(self) -> Iterator[Caught]:
         """Yield every signal that is pending, and take it."""
@@ -88,7 +91,7 @@ class Wakeup:
 
     def uninstall(self) -> None:
         """Put everything back as it was, for a program that goes on."""
-        signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(self._wakeup_fd_before)
         for _ in self.read():
             pass  # a program that goes on has not asked for them
         for number, handler in self._before.items():

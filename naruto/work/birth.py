@@ -139,8 +139,6 @@ def _disown(worker: WorkerProcess, mailbox: Mailbox, child: Child, cradle: Cradl
     mailbox.drop()
     os.close(child.last_words)
     worker._post = attrs.evolve(worker._post, line=Line.of_nobody())
-    child.line = worker._post.line
-    child.memory.release()
     cradle.board.close()
     capture.undo()
 

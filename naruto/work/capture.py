@@ -61,10 +61,28 @@ def start() -> None:
     """Let what user code prints, and sends to ``logging``, land in the log."""
     sys.stdout = Stream("INFO", sys.stdout)
     sys.stderr = Stream("WARNING", sys.stderr)
-    # The handler of last resort counts only where the user has configured none.
+    _bridge_logging()
+
+
+def _bridge_logging() -> None:
+    """Take the records of ``logging``, from INFO on, until the user configures it.
+
+    The handler of last resort counts only where there is no other. The module's own
+    functions (``logging.info``) configure one if there is none, by basicConfig() without
+    arguments: that must not happen here.
+    """
+    configure, level = logging.basicConfig, logging.root.level
+
+    def basic_config(**given: Any) -> None:
+        if given:
+            logging.basicConfig = configure
+            logging.root.setLevel(level)
+            configure(**given)
+
     logging.lastResort = _Bridge(logging.INFO)
-    if logging.root.level == logging.WARNING:
+    if level == logging.WARNING and not logging.root.handlers:
         logging.root.setLevel(logging.INFO)
+        logging.basicConfig = basic_config
 
 
 def undo() -> None:

@@ -13,6 +13,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterable
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -137,13 +138,14 @@ class Loop:
         try:
             await call(self.worker.on_error, error)
         except Exception as second:
-            self.give_up(f"on_error raised, so this worker leaves\n{_formatted(second)}")
+            log.write("ERROR", f"on_error raised\n{_formatted(second)}")
+            self.give_up(f"on_error raised: leaving\n{_formatted(second)}")
             return
         proving = self.mailbox.canary and not self.started
         if proving:
-            self.give_up(f"the first loop of new code raised\n{_formatted(error)}")
+            self.give_up(f"the first loop of new code raised: leaving\n{_formatted(error)}")
         elif self.errors >= self.worker.max_errors:
-            self.give_up(f"{self.errors} loops in a row raised, the last\n{_formatted(error)}")
+            self.give_up(f"{self.errors} loops in a row raised: leaving\n{_formatted(error)}")
         else:
             pause = FIRST_ERROR_REST * 2.0 ** min(self.errors - 1, 16)
             await self.rest(min(pause, LONGEST_ERROR_REST))
@@ -173,7 +175,12 @@ class Loop:
         return interval * random.uniform(0.9, 1.1)
 
     async def rest(self, seconds: float) -> None:
-        """Rest; a message and what wake_on() returns end it at once."""
+        """Rest; a message and what wake_on() returns end it at once.
+
+        One that the loop itself has found, by looking at exit_flag, is in no pipe any more.
+        """
+        if self.mailbox.order is not None or self.mailbox.hold is not None:
+            return
         self.show(Doing.RESTING)
         await self.wait(seconds, self.wake_on())
 
@@ -195,25 +202,26 @@ async def _spin(loop: Loop) -> object:
     a loop which turns slow is the last one before the next look.
     """
     business, clock = loop.worker.business, time.monotonic
-    loops, began = 0, clock()
+    began = now = clock()
     until = began + LOOK_EVERY
-    now = began
+    done = 0
     try:
-        while True:
+        for done in count():
             result = business()
             now = clock()
-            loops += 1
             if result is not True or now >= until:
+                done += 1
                 return result
+        raise AssertionError("count() never ends")
     finally:
-        loop.spun(loops, now - (began if loops < 2 else until))
+        loop.spun(done, now - (began if done < 2 else until))
 
 
 def live(worker: WorkerProcess, mailbox: Mailbox, line: Line) -> int:
     """Live a worker's whole life; return its exit status."""
     hooks = (worker.business, worker.on_start, worker.on_stop, worker.on_error)
     if any(is_async(hook) for hook in hooks):
-        from .. import async_loop  # a plain worker need not pay for asyncio
+        from . import async_loop  # a plain worker need not pay for asyncio
 
         status: int = async_loop.live(worker, mailbox, line)
         return status

@@ -21,6 +21,8 @@ from ..unix import fifo
 ORPHANED = "orphaned"
 """The reason to leave of a worker whose master is dead."""
 
+_STRENGTH = {verb: strength for strength, verb in enumerate((*LEAVE, ORPHANED))}
+
 
 @attrs.define
 class Mailbox:
@@ -137,13 +139,15 @@ class Mailbox:
             raise MessageError("unknown verb; a worker knows go, hold, reload, quit and stop")
 
     def _leave(self, verb: str, deadline: object) -> None:
-        if self.order in LEAVE and LEAVE.index(self.order) >= LEAVE.index(verb):
+        if self.order is not None and _STRENGTH[self.order] >= _STRENGTH[verb]:
             return
         self.order = verb
         if isinstance(deadline, (int, float)):
             self.deadline = float(deadline)
 
     def _orphan(self) -> None:
+        if self.order == ORPHANED:
+            return
         self.order, self.deadline = ORPHANED, None
         self._poll.unregister(self.lifeline)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import SettingsError
+from ..settings import GROUP_OPTIONS
 from ..worker import WorkerProcess
 
 DEMO = "naruto.demo:Demo"
@@ -120,6 +121,25 @@ def _checked_class(found: type, called: str) -> type[WorkerProcess]:
     if found.business is WorkerProcess.business:
         raise SettingsError(f"target {called}: business() is not written")
     _refuse_generator(found.business, called)
+    class_settings(found)
+    return found
+
+
+def class_settings(cls: type[WorkerProcess]) -> dict[str, Any]:
+    """Return what a class sets of what a worker obeys.
+
+    Raises:
+        SettingsError: A value won't do.
+    """
+    found = {}
+    for option in GROUP_OPTIONS:
+        value = getattr(cls, option.name, None)
+        if option.obeyed_by != "worker" or value is getattr(WorkerProcess, option.name):
+            continue
+        try:
+            found[option.name] = option.parse(value)
+        except ValueError as error:
+            raise SettingsError(f"{cls.__qualname__}.{option.name} = {error}") from None
     return found
 
 
@@ -135,9 +155,9 @@ def formatted(error: BaseException) -> str:
     """Return the traceback from the first frame that isn't naruto's or the import system's."""
     frames = error.__traceback__
     ours = os.path.dirname(os.path.dirname(__file__))
-    while frames is not None and frames.tb_next is not None:
+    while frames is not None:
         name = frames.tb_frame.f_code.co_filename
-        if not (name.startswith((ours, "<frozen importlib")) or "importlib" in name):
+        if not (name.startswith((ours, "<frozen importlib")) or "/importlib/" in name):
             break
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
