@@ -19,7 +19,7 @@ from typing import Any
 
 import attrs
 
-from .core.messages import encode
+from .core.messages import encode, printable
 from .errors import Failed, NotRunning
 from .unix import fifo, pidfd, services
 from .unix.rundir import MASTER_PIPE
@@ -181,5 +181,5 @@ def waits_for(service: Mapping[str, Any]) -> str:
 def _doing(worker: Mapping[str, Any]) -> str:
     if worker.get("loop_age") is None:
         return f"({worker['state']})"
-    what = f" on {worker['working_on']}" if worker.get("working_on") else ""
+    what = f" on {printable(worker['working_on'])}" if worker.get("working_on") else ""
     return f"({worker['loop_age']:.0f} s in its loop{what})"

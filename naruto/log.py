@@ -62,11 +62,10 @@ def open_for(process: str, to: LogTo) -> Callable[[], None]:
     default = not to.alone and _remove_default()
     logger.enable("naruto")
     sink = Sink(process, to.path, colored=_colored(to.path))
-    number = logger.add(sink.write, level=to.level, format="{message}", catch=False)
+    number = logger.add(sink, level=to.level, format="{message}", catch=False)
 
     def close() -> None:
         logger.remove(number)
-        sink.close()
         if default:
             logger.add(sys.stderr)
 
@@ -120,8 +119,8 @@ class Sink:
         except OSError:
             pass  # disk full, terminal gone: what can't be logged must not stop a worker
 
-    def close(self) -> None:
-        """Close the file."""
+    def stop(self) -> None:
+        """Close the file; loguru calls this when the sink is removed."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, NoReturn
 
@@ -129,6 +129,7 @@ class Manager:
         embedded: bool = False,
         on_up: Callable[[], None] = lambda: None,
         restart: Restart | None = None,
+        private: Sequence[int] = (),
     ) -> int:
         from .master import MasterProcess
 
@@ -139,6 +140,7 @@ class Manager:
             embedded=embedded,
             on_up=on_up,
             restart=restart or Restart.inherited(),
+            private=private,
         )
         status = master.run()
         if master.again:
@@ -161,16 +163,21 @@ class Manager:
 
     def _supervise_daemon(self, pipe: int | None, restart: Restart | None = None) -> int:
         """Be the daemon: report how the start went, then supervise to the end."""
+        pipes = [] if pipe is None else [pipe]
 
         def report(**what: object) -> None:
-            if pipe is not None and what:
-                os.write(pipe, json.dumps(what).encode() + b"\n")
+            try:
+                for open_pipe in pipes:
+                    os.write(open_pipe, json.dumps(what).encode() + b"\n")
+            except BrokenPipeError:
+                pass  # who started us has read enough, or has gone: the service stays
+            while "status" in what and pipes:
+                os.close(pipes.pop())
 
         try:
             report(pid=os.getpid())
-            status = self._supervise(
-                _daemon_log, on_up=lambda: report(status=0), restart=restart
-            )
+            up = partial(report, status=0)
+            status = self._supervise(_daemon_log, on_up=up, restart=restart, private=pipes)
         except NarutoError as error:
             status = error.status
             report(status=status, text=str(error))
@@ -234,7 +241,7 @@ class Manager:
 
     def status(self, *, timeout: float | str | None = None) -> dict[str, Any]:
         """Return the state of the service, as docs/protocol.md describes it."""
-        seconds = duration(timeout, none=True)
+        seconds = _seconds(timeout)
         shown: dict[str, Any] = self.client().ask("status", timeout=seconds)["service"]
         return shown
 
@@ -248,27 +255,28 @@ class Manager:
             NotRunning: It doesn't run.
             SettingsError: It isn't clear which is meant.
         """
-        given = self._options.get("run_dir"), self._options.get("name")
-        settings = None if given[0] else self._settings_if_known()
-        if settings is not None:
-            name, path = settings.name, rundir.place(settings.name, settings.run_dir)
-            return Client.of(path, name)
-        if given[0]:
-            path = os.path.abspath(str(given[0]))
-            return Client.of(path, str(given[1] or os.path.basename(path)))
-        return _only_one()
+        name, run_dir = self.source.given("name"), self.source.given("run_dir")
+        if run_dir is not None:
+            return Client.of(run_dir, name or os.path.basename(run_dir))
+        here = self._service_here(name)
+        if here is not None and name in (None, here.name):
+            return Client.of(rundir.place(here.name, here.run_dir), here.name)
+        return _only_one() if name is None else Client.of(rundir.place(name, None), name)
 
-    def _settings_if_known(self) -> Settings | None:
-        """Return settings that name a service; None where nothing has been named."""
+    def _service_here(self, name: str | None) -> Settings | None:
+        """Return the settings of the service that this directory's file, or a target, names.
+
+        A file that can't be read is an error only where no name was given.
+        """
+        options = {**self._options, "name": None}
+        environ = {k: v for k, v in self.source.environ.items() if k != "NARUTO_NAME"}
         try:
-            settings = self.settings
+            here = attrs.evolve(self.source, options=options, environ=environ).load()
         except SettingsError as error:
-            if self._options.get("name"):
-                options = {"name": self._options["name"]}
-                return attrs.evolve(self.source, options=options, config=None).load()
+            if name is not None:
+                return None
             raise SettingsError(f"{error}\n(or name the service with --name)") from None
-        named = settings.config is not None or settings.origins["name"] != "default"
-        return settings if named or self._options.get("target") else None
+        return here if here.config is not None or self._options["target"] else None
 
     def _order(
         self,
@@ -279,6 +287,7 @@ class Manager:
         progress: Progress | None = None,
         **args: object,
     ) -> str:
+        seconds = _seconds(timeout)
         client = self.client()
         if not wait:
             client.tell(verb, **args)
@@ -288,7 +297,6 @@ class Manager:
             if progress is not None:
                 progress(client.ask("status")["service"])
 
-        seconds = duration(timeout, none=True)
         try:
             answer = client.ask(verb, timeout=seconds, progress=progress and show, **args)
         except TooLate as error:
@@ -328,6 +336,13 @@ def _only_one() -> Client:
         raise SettingsError(f"several services are running; say which:\n{listed}")
     name, path, _ = running[0]
     return Client.of(path, name)
+
+
+def _seconds(timeout: float | str | None) -> float | None:
+    try:
+        return duration(timeout, none=True)
+    except ValueError as error:
+        raise SettingsError(f"--timeout {timeout}: {error}") from None
 
 
 def _how_to_name(name: str, path: str, pid: int) -> str:

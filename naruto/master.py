@@ -12,7 +12,7 @@ import os
 import selectors
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -50,6 +50,7 @@ class MasterProcess(Process):
         embedded: The program goes on after ``run``, and may have children of its own.
         on_up: Called once, when every worker was READY for the first time.
         restart: What a restarted master inherited from itself.
+        private: Descriptors of the program that no worker may keep, looked at before each fork.
 
     Attributes:
         exit: How it ended, and whether it is to be run again.
@@ -66,6 +67,7 @@ class MasterProcess(Process):
         embedded: bool = False,
         on_up: Callable[[], None] = lambda: None,
         restart: Restart | None = None,
+        private: Sequence[int] = (),
     ) -> None:
         self.name = settings.name
         self.exit: effects.Exit | None = None
@@ -75,7 +77,7 @@ class MasterProcess(Process):
         self._log_for, self._embedded, self._on_up = log_for, embedded, on_up
         self._log_to = log_for(settings)
         self._close_log: Callable[[], None] = lambda: None
-        self._restart = restart or Restart()
+        self._restart, self._private = restart or Restart(), private
         self._inbox: deque[events.Event] = deque()
         self._lines = Lines()
         self._probe: Probe | None = None
@@ -254,7 +256,7 @@ class MasterProcess(Process):
     def _cradle(self, child: Child) -> Cradle:
         generation = self._generations.of(child.generation)
         premises, selector = self._premises, self._selector.fileno()
-        foreign = [*premises.masters_own, *self._wakeup.descriptors, selector]
+        foreign = [*self._private, *premises.masters_own, *self._wakeup.descriptors, selector]
         foreign += [*self._replies.descriptors, *self._crew.descriptors]
         foreign += [self._probe.output] if self._probe else []
         return Cradle(

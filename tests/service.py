@@ -73,16 +73,32 @@ class Service:
     @property
     def environ(self) -> dict[str, str]:
         """The environment of everything that is started here."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("NARUTO_", "_NARUTO"))}
+        clean = {
+            k: v for k, v in os.environ.items() if not k.startswith(("NARUTO_", "_NARUTO"))
+        }
         return {**clean, MARK: self.mark, "PWD": str(self.home), "NO_COLOR": "1"}
 
     def start(self, *args: str, wait_until: str = " is up: ", **environ: str) -> Service:
         """Run ``naruto start`` in the foreground; return when its log shows a text."""
-        command = [sys.executable, "-m", "naruto", "start", "--run-dir", str(self.run_dir), *args]
+        command = [
+            sys.executable,
+            "-m",
+            "naruto",
+            "start",
+            "--run-dir",
+            str(self.run_dir),
+            *args,
+        ]
         return self.run(command, wait_until, **environ)
 
-    def run(self, command: list[str], wait_until: str = " is up: ", **environ: str) -> Service:
-        """Run a program that is a master, in the foreground."""
+    def run(
+        self,
+        command: list[str],
+        wait_until: str = " is up: ",
+        own_session: bool = False,
+        **environ: str,
+    ) -> Service:
+        """Run a program that is a master, in the foreground, perhaps in its own session."""
         self.process = subprocess.Popen(
             command,
             cwd=self.home,
@@ -91,6 +107,7 @@ class Service:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=own_session,
         )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
         if wait_until:

@@ -57,7 +57,7 @@ def naruto() -> None:
     """
 
 
-@naruto.command()
+@naruto.command(short_help="Run a service, in the foreground or as a daemon (-d).")
 @options.settings
 @click.option("-d", "--daemon", is_flag=True, help="detach; return when every worker is READY")
 @click.option("--no-wait", is_flag=True, help="with -d: don't wait for READY")
@@ -94,7 +94,7 @@ def _order(verb: str, *args: str, given: dict[str, Any], **more: Any) -> int:
     return 0
 
 
-@naruto.command()
+@naruto.command(short_help="Replace every worker, each after its loop, by one with new code.")
 @click.argument("groups", nargs=-1, metavar="[GROUP]...")
 @options.service
 @options.waiting
@@ -104,7 +104,7 @@ def reload(groups: tuple[str, ...], **given: Any) -> int:
     return _order("reload", *groups, given=given)
 
 
-@naruto.command()
+@naruto.command(short_help="End when every loop is done, however long that takes.")
 @options.service
 @options.waiting
 @_told
@@ -113,7 +113,7 @@ def quit(**given: Any) -> int:  # noqa: A001 - the command's name
     return _order("quit", given=given)
 
 
-@naruto.command()
+@naruto.command(short_help="End within stop_timeout, or at once (--now).")
 @click.option("--now", is_flag=True, help="kill every worker at once")
 @options.service
 @options.waiting
@@ -123,7 +123,7 @@ def stop(now: bool, **given: Any) -> int:
     return _order("stop", given=given, now=now)
 
 
-@naruto.command()
+@naruto.command(short_help="Check, stop, and start again under the same pid.")
 @options.service
 @options.waiting
 @_told
@@ -132,7 +132,7 @@ def restart(**given: Any) -> int:
     return _order("restart", given=given)
 
 
-@naruto.command()
+@naruto.command(short_help="Show every worker: what it does, since when, on what.")
 @click.option("--json", "as_json", is_flag=True, help="as data, in a documented schema")
 @options.service
 @click.option("--timeout", metavar="TIME", default="5s", help="how long to wait  [5s]")
@@ -148,7 +148,7 @@ def status(as_json: bool, timeout: str, **given: Any) -> int:
     return 0
 
 
-@naruto.command("list")
+@naruto.command("list", short_help="Show all services of this user that run.")
 @click.option("--json", "as_json", is_flag=True, help="as data")
 @_told
 def list_(as_json: bool) -> int:
@@ -166,7 +166,7 @@ def list_(as_json: bool) -> int:
     return 0
 
 
-@naruto.command()
+@naruto.command(short_help="Show the settings in effect, or judge them (--check).")
 @options.settings
 @click.option("--check", is_flag=True, help="only judge, the target's import included")
 @_told

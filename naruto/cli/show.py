@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..client import waits_for
+from ..core.messages import printable
 from ..settings import GROUP_OPTIONS, SERVICE_OPTIONS, Settings
 from ..unix import rundir
 
@@ -137,7 +138,7 @@ def _row(group: Mapping[str, Any], worker: Mapping[str, Any]) -> tuple[str, ...]
         span(worker["uptime"]),
         "" if memory is None else f"{memory / 2**20:.1f}M",
         "" if cpu is None else f"{cpu:.1f}s",
-        worker.get("working_on") or "",
+        printable(worker.get("working_on") or ""),
     )
 
 

@@ -140,6 +140,7 @@ def probed(turn: Turn, event: Probed) -> None:
         turn.log("error", text)
         _disappoint(turn, clients, text)
         return
+    turn.log("info", "the check has passed: the service stops, and starts again")
     close(turn, "stop")
     assert turn.state.closing is not None
     turn.change(closing=attrs.evolve(turn.state.closing, again=True, returning=clients))

@@ -142,3 +142,8 @@ def excerpt(line: bytes | MessageError, most: int = 60) -> str:
     if isinstance(line, MessageError):
         return ""
     return f" ({repr(line[:most])[1:]}{'…' if len(line) > most else ''})"
+
+
+def printable(text: str) -> str:
+    """Return a user's text so that it does nothing to a terminal but show."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import ChainMap
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -83,6 +84,17 @@ class Source:
             for name, table in (tables or {"default": {}}).items()
         }
         return self._settings(service, stacks, file)
+
+    def given(self, key: str) -> Any:
+        """Return what the command line or the environment says of a setting, or None.
+
+        Raises:
+            SettingsError: They say something wrong, of whatever setting.
+        """
+        for layer in (self._command_line(), self._environment()):
+            if key in layer:
+                return layer[key].value
+        return None
 
     def suspects(self) -> list[str]:
         """Return a sentence for each variable that looks like a setting misspelt.

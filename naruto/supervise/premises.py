@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import attrs
 
 from ..core.state import WorkerId
-from ..errors import AlreadyRunning
+from ..errors import AlreadyRunning, RunDirError
 from ..unix import fifo, pidfile, rundir
 from ..unix.lifeline import Lifeline
 from ..unix.rundir import MASTER_PIPE, RunDir
@@ -60,30 +60,42 @@ class Premises:
         with ExitStack() as undo:
             home = RunDir.make(rundir.place(name, path))
             undo.callback(home.close)
-            home.hold()
-            if lock is None:
-                lock = _take_lock(name, home)
-                undo.callback(os.close, lock)
-                undo.callback(home.unlink, pidfile.NAME)
-            pidfile.write(lock)
-            names = home.names()
-            strangers = _find_strangers(home, names)
-            kept = {pidfile.NAME, *spared, *(f"{who}.pipe" for who in strangers.values())}
-            home.clear(frozenset(kept))
-            pipe = home.file(MASTER_PIPE)
-            fifo.make(pipe)
-            premises = cls(
-                home,
-                lock,
-                fifo.open_both(pipe),
-                os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC),
-                Lifeline.make(),
-                Scoreboard(),
-                strangers,
-                rundir.first_serial(names),
-            )
+            try:
+                premises = cls._open(name, home, lock, spared, undo)
+            except OSError as error:
+                what = f"{os.path.basename(error.filename)}: " if error.filename else ""
+                raise RunDirError(
+                    f"run directory {home.path}: {what}{error.strerror}; nothing was changed"
+                ) from None
             undo.pop_all()
             return premises
+
+    @classmethod
+    def _open(
+        cls, name: str, home: RunDir, lock: int | None, spared: tuple[str, ...], undo: ExitStack
+    ) -> Premises:
+        home.hold()
+        if lock is None:
+            lock = _take_lock(name, home)
+            undo.callback(os.close, lock)
+            undo.callback(home.unlink, pidfile.NAME)
+        pidfile.write(lock)
+        names = home.names()
+        strangers = _find_strangers(home, names)
+        kept = {pidfile.NAME, *spared, *(f"{who}.pipe" for who in strangers.values())}
+        home.clear(frozenset(kept))
+        pipe = home.file(MASTER_PIPE)
+        fifo.make(pipe)
+        return cls(
+            home,
+            lock,
+            fifo.open_both(pipe),
+            os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC),
+            Lifeline.make(),
+            Scoreboard(),
+            strangers,
+            rundir.first_serial(names),
+        )
 
     @property
     def pipe(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.lifecycle import Phase
+from ..core.messages import printable
 from ..core.state import Group, State, Worker, WorkerId
 from ..unix.scoreboard import Doing
 from .child import Child
@@ -78,5 +79,5 @@ def doing(child: Child, now: float) -> str:
     reading = child.line.read()
     if reading.doing is not Doing.LOOPING:
         return ""
-    what = f", working on {reading.working_on}" if reading.working_on else ""
+    what = f", working on {printable(reading.working_on)}" if reading.working_on else ""
     return f"in a loop for {max(0.0, now - reading.began):.1f} s{what}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 _CUTS_NOTHING = (
     signal.SIGINT,
@@ -39,18 +39,38 @@ def become_worker(on_term: Callable[[], None], ignored: frozenset[signal.Signals
         signal.signal(number, _ignore_from_now_on)
     if signal.SIGTERM not in ignored:
         signal.signal(signal.SIGTERM, lambda number, frame: on_term())
-    os.register_at_fork(after_in_child=restore_defaults)
+    _keep_forks_clean()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def restore_defaults() -> None:
-    """Give a forked process the dispositions of a program just started."""
+def _keep_forks_clean() -> None:
+    """Let what is forked begin with defaults, and lose no signal on the way there.
+
+    One that came between the fork and the change of its disposition would be dropped by
+    CPython; blocked until then, it meets the default.
+    """
+    masks: list[set[int]] = []
+
+    def block() -> None:
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
+
+    def unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
+
+    def clean() -> None:
+        restore_defaults(masks.pop())
+
+    os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=clean)
+
+
+def restore_defaults(mask: Iterable[int] = ()) -> None:
+    """Give a forked process the dispositions of a program just started, then a mask."""
     for number in (*_CUTS_NOTHING, *_OF_TERMINAL, signal.SIGTERM, signal.SIGCHLD):
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_IGN)  # as Python itself does for its programs
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _nothing(number: int, frame: object) -> None:
