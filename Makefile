@@ -7,6 +7,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+# A bare Debian has its venv module in a package of its own.
+VENV_MODULE = test "$$(id -u)" = 0 && apt-get install -y -q python3-venv \
+	|| { echo "no venv module; as root: apt-get install python3-venv" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast check lint types cover bench docs clean
@@ -16,7 +19,7 @@ help: ## list the targets
 
 $(READY): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "naruto needs Python 3.10 or newer; say which: make PYTHON=python3.11")'
-	@$(PYTHON) -m venv $(VENV) || { echo "no venv module: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { $(VENV_MODULE) && $(PYTHON) -m venv --clear $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 

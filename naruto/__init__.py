@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .errors import (
         AlreadyRunning,
         Failed,
-        GaveUp,
         NarutoError,
         NotRunning,
         RunDirError,
@@ -33,7 +32,6 @@ _HOME = {
     "WorkerProcess": "worker",
     "AlreadyRunning": "errors",
     "Failed": "errors",
-    "GaveUp": "errors",
     "NarutoError": "errors",
     "NotRunning": "errors",
     "RunDirError": "errors",
@@ -43,7 +41,6 @@ _HOME = {
 __all__ = [
     "AlreadyRunning",
     "Failed",
-    "GaveUp",
     "Manager",
     "MasterProcess",
     "NarutoError",

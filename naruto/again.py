@@ -23,6 +23,35 @@ PASSED = "naruto: the program starts"
 
 
 @attrs.frozen
+class Restart:
+    """What a restarted master inherits from itself; nothing at a first start.
+
+    Attributes:
+        lock: The descriptor of the locked pid file.
+        inlet: The master's pipe, open: what is written meanwhile is not lost.
+        clients: Reply pipes of those who wait for the new service.
+        text: What they shall read besides: which loops had to be killed.
+    """
+
+    lock: int | None = None
+    inlet: int | None = None
+    clients: tuple[str, ...] = ()
+    text: str = ""
+
+    @classmethod
+    def inherited(cls) -> Restart | None:
+        """Take it out of the environment, where no child shall find it."""
+        given = json.loads(os.environ.pop(RESTART, "null"))
+        if not given or given.pop("pid") != os.getpid():
+            return None
+        kept = cls(**{**given, "clients": tuple(given["clients"])})
+        for fd in (kept.lock, kept.inlet):
+            if fd is not None:
+                os.set_inheritable(fd, False)
+        return kept
+
+
+@attrs.frozen
 class CommandLine:
     """How this program was started.
 
@@ -60,18 +89,15 @@ class CommandLine:
         finally:
             os._exit(1)
 
-    def restart(self, lock: int, clients: tuple[str, ...], text: str) -> NoReturn:
-        """Become the program anew, under the same pid and with the same lock.
+    def restart(self, kept: Restart) -> NoReturn:
+        """Become the program anew, under the same pid, and keep what ``kept`` says.
 
         Pending signals stay pending over the exec, because they are blocked.
-
-        Args:
-            lock: The descriptor of the locked pid file.
-            clients: Reply pipes of those who wait for the new service.
-            text: What they shall read besides.
         """
-        os.set_inheritable(lock, True)
-        given = {"pid": os.getpid(), "lock": lock, "clients": clients, "text": text}
+        for fd in (kept.lock, kept.inlet):
+            if fd is not None:
+                os.set_inheritable(fd, True)
+        given = {"pid": os.getpid(), **attrs.asdict(kept)}
         self._exec({RESTART: json.dumps(given)})
 
     def _exec(self, more: Mapping[str, str]) -> NoReturn:
@@ -79,24 +105,6 @@ class CommandLine:
         if PROBE in more:
             dispositions.restore_defaults()
         os.execve(self.argv[0], self.argv, {**self.environ, **more})
-
-
-@attrs.frozen
-class Restart:
-    """What a restarted master inherits from itself; nothing at a first start."""
-
-    lock: int | None = None
-    clients: tuple[str, ...] = ()
-    text: str = ""
-
-    @classmethod
-    def inherited(cls) -> Restart | None:
-        """Take it out of the environment, where no child shall find it."""
-        given = json.loads(os.environ.pop(RESTART, "null"))
-        if not given or given["pid"] != os.getpid():
-            return None
-        os.set_inheritable(given["lock"], False)
-        return cls(given["lock"], tuple(given["clients"]), given["text"])
 
 
 def is_probe() -> bool:

@@ -64,9 +64,7 @@ class Client:
         Raises:
             NotRunning: Nobody reads the master's pipe.
         """
-        fd = fifo.open_for_writing(f"{self.path}/{MASTER_PIPE}")
-        if fd is None:
-            raise NotRunning(f"nobody reads {self.path}/{MASTER_PIPE}")
+        fd = self._open()
         try:
             os.set_blocking(fd, True)  # a full pipe drains as soon as the master wakes
             os.write(fd, encode(verb, {"by": _myself(), **args}))
@@ -74,6 +72,15 @@ class Client:
             raise NotRunning(f"the master (pid {self.pid}) has just ended") from None
         finally:
             os.close(fd)
+
+    def _open(self) -> int:
+        """Open the master's pipe; one that has just started has yet to make it."""
+        path = f"{self.path}/{MASTER_PIPE}"
+        while (fd := fifo.open_for_writing(path)) is None:
+            if services.running(self.path) != self.pid:
+                raise NotRunning(f"nobody reads {path}")
+            self.ended(timeout=0.01)
+        return fd
 
     def ask(
         self,

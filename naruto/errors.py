@@ -43,7 +43,7 @@ class AlreadyRunning(NarutoError):
     status = 4
 
 
-class GaveUp(NarutoError):
-    """Every group crashed too often; the master gave up."""
-
-    status = 5
+def from_status(status: int, text: str) -> NarutoError:
+    """Return the error that ends a command with an exit status, as a master has answered it."""
+    kinds = (SettingsError, NotRunning, AlreadyRunning)
+    return next((kind(text) for kind in kinds if kind.status == status), Failed(text))

@@ -5,23 +5,20 @@ Every command of the command line is a method here.
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import threading
-from collections.abc import Callable, Sequence
-from functools import cached_property, partial
-from typing import Any, NoReturn
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
 
 import attrs
 
-from .again import PASSED, Restart, is_probe
+from . import launch
+from .again import is_probe
 from .client import Client, TooLate, waits_for
 from .core.units import duration
-from .errors import AlreadyRunning, Failed, NarutoError, NotRunning, SettingsError
-from .log import LogTo
+from .errors import Failed, NotRunning, SettingsError, from_status
 from .settings import Settings, Source
-from .unix import daemon, rundir, services
+from .unix import rundir, services
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -73,10 +70,8 @@ class Manager:
             NarutoError: It could not be started.
         """
         if is_probe():
-            self._probe()
-        if threading.current_thread() is not threading.main_thread():
-            raise NarutoError("run() must be called in the main thread: it takes signals")
-        return self._supervise(partial(_foreground_log, embedded=embedded), embedded=embedded)
+            launch.as_probe(self.settings)
+        return launch.in_foreground(self.source, self.settings, embedded=embedded)
 
     def start(self, *, wait: bool = True) -> int:
         """Run the service as a daemon, and return when every worker is READY.
@@ -88,119 +83,12 @@ class Manager:
             NarutoError: It could not be started; no process stays.
         """
         if is_probe():
-            self._probe()
-        if restart := Restart.inherited():
-            os._exit(self._supervise_daemon(None, restart))
-        self._refuse_second()
-        # Until the daemon has said who it is, Ctrl-C could not end it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            report = self._detach(self.log_path())
-            return self._started(report, wait)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            launch.as_probe(self.settings)
+        return launch.as_daemon(self.source, self.settings, wait=wait)
 
     def log_path(self) -> str:
         """Where a daemon writes its log: an absolute path."""
-        return _log_path(self.settings)
-
-    def _refuse_second(self) -> None:
-        path = rundir.place(self.settings.name, self.settings.run_dir)
-        pid = services.running(path)
-        if pid is not None:
-            raise AlreadyRunning(f"{self.settings.name} runs already, as pid {pid}")
-
-    def _probe(self) -> NoReturn:
-        """Check that this program still starts, for the master that wants to restart it."""
-        from .checking import check_here
-
-        try:
-            check_here(self.settings)
-        except NarutoError as error:
-            print(error, flush=True)
-            os._exit(error.status)
-        print(PASSED, flush=True)
-        os._exit(0)
-
-    def _supervise(
-        self,
-        log_for: Callable[[Settings], LogTo],
-        *,
-        embedded: bool = False,
-        on_up: Callable[[], None] = lambda: None,
-        restart: Restart | None = None,
-        private: Sequence[int] = (),
-    ) -> int:
-        from .master import MasterProcess
-
-        master = MasterProcess(
-            self.source,
-            self.settings,
-            log_for,
-            embedded=embedded,
-            on_up=on_up,
-            restart=restart or Restart.inherited(),
-            private=private,
-        )
-        status = master.run()
-        if master.again:
-            master.restart()
-        if status and master.exit and master.exit.text:
-            raise Failed(master.exit.text)
-        return status
-
-    def _detach(self, log_path: str) -> int:
-        try:
-            os.makedirs(os.path.dirname(log_path), mode=0o750, exist_ok=True)
-            is_daemon, pipe = daemon.detach(log_path)
-        except OSError as error:
-            raise SettingsError(
-                f"log file {log_path}: {error.strerror}; name another with --log-file"
-            ) from None
-        if not is_daemon:
-            return pipe
-        os._exit(self._supervise_daemon(pipe))
-
-    def _supervise_daemon(self, pipe: int | None, restart: Restart | None = None) -> int:
-        """Be the daemon: report how the start went, then supervise to the end."""
-        pipes = [] if pipe is None else [pipe]
-
-        def report(**what: object) -> None:
-            try:
-                for open_pipe in pipes:
-                    os.write(open_pipe, json.dumps(what).encode() + b"\n")
-            except BrokenPipeError:
-                pass  # who started us has read enough, or has gone: the service stays
-            while "status" in what and pipes:
-                os.close(pipes.pop())
-
-        try:
-            report(pid=os.getpid())
-            up = partial(report, status=0)
-            status = self._supervise(_daemon_log, on_up=up, restart=restart, private=pipes)
-        except NarutoError as error:
-            status = error.status
-            report(status=status, text=str(error))
-        return status
-
-    def _started(self, report: int, wait: bool) -> int:
-        pid = 0
-        with open(report, "rb") as lines:
-            try:
-                for line in lines:
-                    said = json.loads(line)
-                    pid = int(said.get("pid", pid))
-                    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-                    if said.get("status") == 0 or (pid and not wait):
-                        return pid
-                    if "status" in said:
-                        raise _error(said["status"], said["text"])
-            except KeyboardInterrupt:
-                if pid:
-                    os.kill(pid, signal.SIGTERM)
-                    lines.read()  # until it's gone
-                raise
-        raise Failed(f"the master died before it was up; its log is {self.log_path()}")
+        return launch.log_path(self.settings)
 
     # Tell a running service
 
@@ -305,26 +193,8 @@ class Manager:
         if verb in ("quit", "stop"):
             client.ended()
         if answer["status"] != 0:
-            raise _error(answer["status"], answer["text"])
+            raise from_status(answer["status"], answer["text"])
         return str(answer["text"])
-
-
-def _foreground_log(settings: Settings, embedded: bool) -> LogTo:
-    asked = any(settings.origins[key] != "default" for key in ("log_file", "log_level"))
-    level = settings.log_level.upper()
-    return LogTo(settings.log_file, level, asked or not embedded, alone=not embedded)
-
-
-def _daemon_log(settings: Settings) -> LogTo:
-    return LogTo(_log_path(settings), settings.log_level.upper())
-
-
-def _log_path(settings: Settings) -> str:
-    if settings.log_file:
-        return settings.log_file
-    if os.geteuid() == 0:
-        return f"/var/log/naruto/{settings.name}.log"
-    return os.path.expanduser(f"~/.local/state/naruto/{settings.name}.log")
 
 
 def _only_one() -> Client:
@@ -350,8 +220,3 @@ def _how_to_name(name: str, path: str, pid: int) -> str:
     return (
         f"  --name {name}  (pid {pid})" if usual else f"  --run-dir {path}  ({name}, pid {pid})"
     )
-
-
-def _error(status: int, text: str) -> NarutoError:
-    kinds = (Failed, SettingsError, NotRunning, AlreadyRunning)
-    return next((kind(text) for kind in kinds if kind.status == status), Failed(text))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import selectors
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,21 +20,22 @@ from . import __version__, log
 from .again import CommandLine, Restart
 from .core import effects, events
 from .core.decide import decide
-from .core.messages import Lines, Message, MessageError, decode, excerpt
+from .core.messages import Message
 from .core.state import State
 from .errors import SettingsError
 from .log import LogTo
 from .process import Process
 from .settings import Settings, Source
-from .supervise import hearing, snapshot
+from .supervise import snapshot
 from .supervise.child import Child
 from .supervise.crew import Crew
+from .supervise.ear import Ear
 from .supervise.generations import Generation, Generations
 from .supervise.premises import Premises
 from .supervise.probe import Probe
 from .supervise.replies import Replies
-from .unix import children, fifo, limits, terminal
-from .unix.rundir import MASTER_PIPE
+from .supervise.watch import READABLE, WRITABLE, Watch
+from .unix import children, limits, terminal
 from .unix.wakeup import Caught, Wakeup
 from .work.birth import Cradle
 
@@ -79,7 +79,6 @@ class MasterProcess(Process):
         self._close_log: Callable[[], None] = lambda: None
         self._restart, self._private = restart or Restart(), private
         self._inbox: deque[events.Event] = deque()
-        self._lines = Lines()
         self._probe: Probe | None = None
 
     # Begin and end
@@ -107,8 +106,9 @@ class MasterProcess(Process):
         """Become the program anew, after ``run``; never returns."""
         assert self.exit is not None
         self._wakeup.close()
-        lock = self._premises.lock
-        self._command_line.restart(lock, self.exit.clients, self.exit.text)
+        premises = self._premises
+        kept = Restart(premises.lock, premises.inlet, self.exit.clients, self.exit.text)
+        self._command_line.restart(kept)
 
     @property
     def again(self) -> bool:
@@ -116,20 +116,21 @@ class MasterProcess(Process):
         return self.exit is not None and self.exit.again
 
     def _move_in(self, stack: ExitStack) -> None:
-        self._selector = selectors.EpollSelector()
-        stack.callback(self._selector.close)
+        self._watch = Watch()
+        stack.callback(self._watch.close)
         given, settings = self._restart, self._generations.settings
-        self._premises = Premises.open(self.name, settings.run_dir, given.lock, given.clients)
+        self._premises = Premises.open(self.name, settings.run_dir, given)
         stack.callback(self._move_out)
         self.pipe = self._premises.pipe
         self._state = State(next_serial=self._premises.first_serial)
         self._crew = Crew(self._premises, self._cradle, self._watch_pipe)
         self._replies = Replies(self._premises.rundir, self._watch_reply)
-        self._watch(self._premises.inlet, selectors.EVENT_READ, self._hear)
+        self._ear = Ear(self._premises.inlet)
+        self._watch.add(self._premises.inlet, READABLE, self._hear)
         for fd in self._wakeup.polled:
-            self._watch(fd, selectors.EVENT_READ, self._take_signals)
+            self._watch.add(fd, READABLE, self._take_signals)
         for fd in self._premises.strangers:
-            self._watch(fd, selectors.EVENT_READ, partial(self._stranger_gone, fd))
+            self._watch.add(fd, READABLE, partial(self._stranger_gone, fd))
         self._open_log(self._log_to)
         stack.callback(lambda: self._close_log())
         self.set_title(f"({self._premises.rundir.path})")
@@ -138,8 +139,10 @@ class MasterProcess(Process):
         if not self._state.up:
             self._answer_returning(1, "the service did not come up again; its log says why")
         self._replies.close()
-        spared = self.exit.clients if self.exit and self.again else ()
-        self._premises.close(spared, keep_lock=self.again)
+        if self.again:
+            self._premises.close_for_restart()
+        else:
+            self._premises.close()
 
     def _uninstall(self) -> None:
         if not self.again:  # else what is pending shall outlive the exec
@@ -168,8 +171,7 @@ class MasterProcess(Process):
             self._PERFORM[type(effect)](self, effect)
 
     def _wait(self) -> None:
-        for key, _ in self._selector.select(self._timeout()):
-            key.data()
+        self._watch.wait(self._timeout())
         now = time.monotonic()
         if now >= self._state.next_alarm:
             self._inbox.append(events.TimePassed())
@@ -212,27 +214,21 @@ class MasterProcess(Process):
         return list(children.reap_these([*self._crew.pids, *probe]))
 
     def _hear(self) -> None:
-        while data := fifo.read(self._premises.inlet):
-            for line in self._lines.feed(data):
-                try:
-                    self._understand(decode(line))
-                except MessageError as error:
-                    log.write(
-                        "WARNING", f"line in {MASTER_PIPE} skipped: {error}{excerpt(line)}"
-                    )
+        for message in self._ear.listen():
+            reply = message.args.get("reply")
+            problem = self._replies.problem(reply) if reply is not None else ""
+            if problem:
+                self._ear.refuse(message, problem)
+            elif message.verb == "status":
+                self._status(message)
+            elif (event := self._ear.event(message)) is not None:
+                self._inbox.append(event)
 
-    def _understand(self, message: Message) -> None:
+    def _status(self, message: Message) -> None:
         reply = message.args.get("reply")
-        if reply is not None and (problem := self._replies.problem(reply)):
-            raise MessageError(problem)
-        if message.verb == "status":
-            self._status(reply)
-        else:
-            self._inbox.append(hearing.event(message))
-
-    def _status(self, reply: object) -> None:
-        if not isinstance(reply, str):
-            raise MessageError('status needs a reply pipe ("reply": "reply-1.pipe")')
+        if reply is None:
+            self._ear.refuse(message, 'status needs a reply pipe ("reply": "reply-1.pipe")')
+            return
         shown = {
             "name": self.name,
             "pid": self.pid,
@@ -243,7 +239,7 @@ class MasterProcess(Process):
         self._replies.send(reply, {"status": 0, "service": shown})
 
     def _stranger_gone(self, fd: int) -> None:
-        self._unwatch(fd)
+        self._watch.drop(fd)
         where = self._premises.stranger_gone(fd).slot
         if where not in {who.slot for who in self._premises.strangers.values()}:
             self._inbox.append(events.StrangerGone(where))
@@ -255,7 +251,7 @@ class MasterProcess(Process):
 
     def _cradle(self, child: Child) -> Cradle:
         generation = self._generations.of(child.generation)
-        premises, selector = self._premises, self._selector.fileno()
+        premises, selector = self._premises, self._watch.fileno()
         foreign = [*self._private, *premises.masters_own, *self._wakeup.descriptors, selector]
         foreign += [*self._replies.descriptors, *self._crew.descriptors]
         foreign += [self._probe.output] if self._probe else []
@@ -328,28 +324,17 @@ class MasterProcess(Process):
     def _exit(self, effect: effects.Exit) -> None:
         self.exit = effect
 
-    # What is waited for
-
-    def _watch(self, fd: int, kind: int, call: Callable[[], None]) -> None:
-        self._selector.register(fd, kind, call)
-
-    def _unwatch(self, fd: int) -> None:
-        if fd in self._selector.get_map():
-            self._selector.unregister(fd)
-
     def _watch_pipe(self, child: Child, full: bool) -> None:
         if full:
-            self._watch(
-                child.outbox.fd, selectors.EVENT_WRITE, partial(self._crew.flush, child)
-            )
+            self._watch.add(child.outbox.fd, WRITABLE, partial(self._crew.flush, child))
         else:
-            self._unwatch(child.outbox.fd)
+            self._watch.drop(child.outbox.fd)
 
     def _watch_reply(self, fd: int, wanted: bool) -> None:
         if wanted:
-            self._watch(fd, selectors.EVENT_WRITE, partial(self._replies.flush, fd))
+            self._watch.add(fd, WRITABLE, partial(self._replies.flush, fd))
         else:
-            self._unwatch(fd)
+            self._watch.drop(fd)
 
     _PERFORM: dict[type, Callable[[MasterProcess, Any], None]] = {
         effects.Spawn: _spawn,

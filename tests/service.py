@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 40
+PATIENCE = 20
 """Seconds after which a wait gives up; only a defect ever takes so long."""
 
 MARK = "NARUTO_TESTED_BY"
@@ -43,6 +43,7 @@ class Service:
         self.lines: list[str] = []
         self.process: subprocess.Popen[str] | None = None
         self._new: queue.Queue[str | None] = queue.Queue()
+        self._reader: threading.Thread | None = None
         for name, source in (files or {}).items():
             self.write(name, source)
 
@@ -109,7 +110,8 @@ class Service:
             text=True,
             start_new_session=own_session,
         )
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self._reader.start()
         if wait_until:
             self.wait_for(wait_until)
         return self
@@ -232,7 +234,8 @@ class Service:
                 wait_gone(pid)
         if self.process is not None:
             self.process.wait(PATIENCE)
-            assert self.process.stdout is not None
+            assert self._reader is not None and self.process.stdout is not None
+            self._reader.join(PATIENCE)  # it reads to the end: nobody is left to write
             self.process.stdout.close()
 
 

@@ -149,15 +149,19 @@ def _exited(turn: Turn, event: events.Exited) -> None:
         return
     if not undoing.proves(turn.state, worker):
         staffing.count_failure(turn, worker)
-    undoing.after_end(turn, worker, _why(worker, event))
+    undoing.after_end(turn, worker, _why(turn.state, worker, event))
     _attend(turn, worker.id.slot)
 
 
-def _why(worker: Worker, event: events.Exited) -> str:
-    if worker.cause:
+def _why(state: State, worker: Worker, event: events.Exited) -> str:
+    if worker.by_hand:
+        why = "was told to leave by a line in its pipe"
+    elif worker.cause:
         why = worker.cause
-    elif worker.begun:
+    elif worker.begun and staffing.is_on_trial(state, worker):
         why = f"failed in its first loop ({event.how})"
+    elif worker.was_ready:
+        why = f"ended with {event.how}"
     else:
         why = f"ended with {event.how} before it was READY"
     return f"{worker.id} {why}" + (f"\n{event.last_words}" if event.last_words else "")

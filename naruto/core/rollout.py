@@ -19,9 +19,9 @@ from .turn import Turn
 
 def requested(turn: Turn, event: Requested) -> None:
     """A reload was asked for: it runs next, and once, however many ask meanwhile."""
-    wish = Wish(event.groups, (event.client,) if event.client else ())
+    before = turn.state.wish.asked if turn.state.wish else ()
     turn.log("info", f"reload asked for by {event.by}")
-    turn.change(wish=turn.state.wish.joined(wish) if turn.state.wish else wish)
+    turn.change(wish=Wish((*before, (event.client, event.groups))))
 
 
 def next_wish(turn: Turn) -> None:
@@ -49,10 +49,9 @@ def begin(turn: Turn, event: SettingsRead) -> None:
     if wish is None:
         return
     known = [*turn.state.groups, *(n for n in event.groups if n not in turn.state.groups)]
-    strange = [name for name in wish.groups if name not in known]
-    if strange:
-        text = f"no group {strange[0]!r}; there are: {', '.join(known)}"
-        settings_refused(turn, SettingsRefused(text))
+    wish = _without_strange_groups(turn, wish, known)
+    if not wish.asked:
+        turn.change(reading=None)
         return
     plans = {name: _plan(turn, name, event) for name in wish.groups or known}
     turn.change(reading=None, rollout=Rollout(event.generation, plans, clients=wish.clients))
@@ -61,6 +60,21 @@ def begin(turn: Turn, event: SettingsRead) -> None:
         if plan.canary is not None:
             advance(turn, SlotId(name, plan.canary))
     _roll_if_passed(turn)
+
+
+def _without_strange_groups(turn: Turn, wish: Wish, known: list[str]) -> Wish:
+    """Refuse whoever asked for a group that there isn't; the others lose nothing by it."""
+    granted = []
+    for client, groups in wish.asked:
+        strange = [name for name in groups if name not in known]
+        if not strange:
+            granted.append((client, groups))
+            continue
+        text = f"reload refused: no group {strange[0]!r}; there are: {', '.join(known)}"
+        turn.log("error", text)
+        if client is not None:
+            turn.emit(Answer(client, 2, text))
+    return Wish(tuple(granted))
 
 
 def _plan(turn: Turn, name: str, event: SettingsRead) -> Plan:

@@ -221,6 +221,16 @@ def is_canary(state: State, worker: Worker) -> bool:
     )
 
 
+def is_on_trial(state: State, worker: Worker) -> bool:
+    """Whether this is a canary that has not passed yet."""
+    rollout = state.rollout
+    return (
+        is_canary(state, worker)
+        and rollout is not None
+        and not rollout.plans[worker.id.group].passed
+    )
+
+
 def _let_go(turn: Turn, worker: Worker) -> None:
     if not is_canary(turn.state, worker):
         turn.go(worker)

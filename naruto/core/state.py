@@ -223,20 +223,25 @@ class Rollout:
 
 @attrs.frozen
 class Wish:
-    """A reload that was asked for and hasn't begun.
+    """Reloads that were asked for and haven't begun: one will grant them all.
 
     Attributes:
-        groups: Which groups; empty for all.
+        asked: Who asked (None: nobody waits), and for which groups (none: for all).
     """
 
-    groups: tuple[str, ...] = ()
-    clients: tuple[str, ...] = ()
+    asked: tuple[tuple[str | None, tuple[str, ...]], ...] = ()
 
-    def joined(self, other: Wish) -> Wish:
-        """Return one wish that grants both."""
-        everything = not self.groups or not other.groups
-        groups = () if everything else tuple(dict.fromkeys(self.groups + other.groups))
-        return Wish(groups, self.clients + other.clients)
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """Who waits for an answer."""
+        return tuple(client for client, _ in self.asked if client is not None)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Which groups are meant; none for all."""
+        if any(not groups for _, groups in self.asked):
+            return ()
+        return tuple(dict.fromkeys(name for _, groups in self.asked for name in groups))
 
 
 @attrs.frozen

@@ -34,7 +34,7 @@ def after_end(turn: Turn, worker: Worker, why: str) -> None:
         rollout.stage is Stage.UNDOING
         and worker.generation == plan.generation
         and worker.id.index in plan.flying
-        and not worker.was_ready
+        and worker.order is None
     ):
         _give_up_on(turn, worker.id.slot, plan)
 
@@ -49,7 +49,6 @@ def proves(state: State, worker: Worker) -> bool:
         plan is not None
         and worker.generation == plan.generation
         and worker.id.index in plan.flying
-        and not worker.begun
     )
 
 
@@ -107,14 +106,15 @@ def _dismiss(turn: Turn, where: SlotId, generation: int) -> frozenset[WorkerId]:
     old = any(w.stays and w.generation != generation for w in workers)
     leaving = set()
     for worker in workers:
-        if worker.generation != generation or not worker.stays:
+        if worker.generation != generation:
             continue
-        if old or worker.phase in (Phase.FORKING, Phase.STARTING):
+        if worker.stays and not (old or worker.phase in (Phase.FORKING, Phase.STARTING)):
+            turn.put(attrs.evolve(worker, loop_by=None))  # a canary no more
+            continue
+        if worker.stays:
             turn.order(worker, "reload")
-            if not worker.occupies:
-                leaving.add(worker.id)
-        else:  # a canary no more
-            turn.put(attrs.evolve(worker, loop_by=None))
+        if not worker.occupies:
+            leaving.add(worker.id)
     return frozenset(leaving)
 
 

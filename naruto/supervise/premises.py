@@ -7,10 +7,12 @@ the pipes of workers whose former master has died.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 
 import attrs
 
+from ..again import Restart
 from ..core.state import WorkerId
 from ..errors import AlreadyRunning, RunDirError
 from ..unix import fifo, pidfile, rundir
@@ -42,16 +44,13 @@ class Premises:
     first_serial: int
 
     @classmethod
-    def open(
-        cls, name: str, path: str | None, lock: int | None = None, spared: tuple[str, ...] = ()
-    ) -> Premises:
+    def open(cls, name: str, path: str | None, kept: Restart) -> Premises:
         """Take the run directory, clear what a crashed master left, and open everything.
 
         Args:
             name: The service's name.
             path: The run directory, or None for the usual place.
-            lock: The pid file that a restarted master holds already.
-            spared: Files to leave: reply pipes of those who wait for a restart.
+            kept: What a restarted master has open already.
 
         Raises:
             RunDirError: The run directory won't do.
@@ -61,7 +60,7 @@ class Premises:
             home = RunDir.make(rundir.place(name, path))
             undo.callback(home.close)
             try:
-                premises = cls._open(name, home, lock, spared, undo)
+                premises = cls._open(name, home, kept, undo)
             except OSError as error:
                 what = f"{os.path.basename(error.filename)}: " if error.filename else ""
                 raise RunDirError(
@@ -71,10 +70,9 @@ class Premises:
             return premises
 
     @classmethod
-    def _open(
-        cls, name: str, home: RunDir, lock: int | None, spared: tuple[str, ...], undo: ExitStack
-    ) -> Premises:
+    def _open(cls, name: str, home: RunDir, kept: Restart, undo: ExitStack) -> Premises:
         home.hold()
+        lock = kept.lock
         if lock is None:
             lock = _take_lock(name, home)
             undo.callback(os.close, lock)
@@ -82,14 +80,18 @@ class Premises:
         pidfile.write(lock)
         names = home.names()
         strangers = _find_strangers(home, names)
-        kept = {pidfile.NAME, *spared, *(f"{who}.pipe" for who in strangers.values())}
-        home.clear(frozenset(kept))
-        pipe = home.file(MASTER_PIPE)
-        fifo.make(pipe)
+        pipe, inlet = home.file(MASTER_PIPE), kept.inlet
+        spared = {pidfile.NAME, *(f"{who}.pipe" for who in strangers.values())}
+        if inlet is not None:
+            spared |= {MASTER_PIPE, *_replies(names)}
+        home.clear(frozenset(spared))
+        if inlet is None:
+            fifo.make(pipe)
+            inlet = fifo.open_both(pipe)
         return cls(
             home,
             lock,
-            fifo.open_both(pipe),
+            inlet,
             os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC),
             Lifeline.make(),
             Scoreboard(),
@@ -114,27 +116,42 @@ class Premises:
         self.rundir.unlink(f"{who}.pipe")
         return who
 
-    def close(self, spared: tuple[str, ...] = (), keep_lock: bool = False) -> None:
+    def close(self) -> None:
         """Leave nothing behind but what former masters' living workers still read."""
-        kept = {pidfile.NAME, *spared, *(f"{who}.pipe" for who in self.strangers.values())}
-        self.rundir.clear(frozenset(kept))
+        self._clear(frozenset())
+        os.close(self.inlet)
+        self.rundir.unlink(pidfile.NAME)
+        self.rundir.remove()
+        os.close(self.lock)
+        self.rundir.close()
+
+    def close_for_restart(self) -> None:
+        """Keep the lock, and the master's pipe with whatever is in it, and who waits."""
+        self._clear(frozenset({MASTER_PIPE, *_replies(self.rundir.names())}))
+        self.rundir.close()
+
+    def _clear(self, spared: frozenset[str]) -> None:
+        strangers = {f"{who}.pipe" for who in self.strangers.values()}
+        self.rundir.clear(spared | strangers | {pidfile.NAME})
         self.lifeline.close()
         self.board.close()
-        for fd in (self.inlet, self.to_master, *self.strangers):
+        for fd in (self.to_master, *self.strangers):
             os.close(fd)
-        if not keep_lock:
-            self.rundir.unlink(pidfile.NAME)
-            self.rundir.remove()
-            os.close(self.lock)
-        self.rundir.close()
 
 
 def _take_lock(name: str, home: RunDir) -> int:
     path = home.file(pidfile.NAME)
-    lock = pidfile.take(path)
-    if lock is None:
-        raise AlreadyRunning(f"{name} runs already, as pid {pidfile.holder(path)}")
+    end = time.monotonic() + 1.0
+    while (lock := pidfile.take(path)) is None:
+        pid = pidfile.holder(path)
+        if pid or time.monotonic() > end:
+            raise AlreadyRunning(f"{name} runs already, as pid {pid}")
+        time.sleep(0.001)  # who has won has not written its pid yet, or has just ended
     return lock
+
+
+def _replies(names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith("reply-")]
 
 
 def _find_strangers(home: RunDir, names: list[str]) -> dict[int, WorkerId]:

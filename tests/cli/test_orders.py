@@ -67,7 +67,7 @@ class TestNoWait:
         assert busy.process is not None and busy.process.poll() is None
         gate = open_gate(busy)
         if verb in ("reload", "restart"):
-            busy.wait_for("in the loop", 3)
+            busy.wait_for(" is up: ", 2) if verb == "restart" else busy.wait_for("reloaded")
             assert busy.command("stop").returncode == 0
         assert busy.wait() == 0
         os.close(gate)

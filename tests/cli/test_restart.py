@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from typing import Any
@@ -184,4 +185,19 @@ def test_signals_during_it_are_not_lost(new_service: NewService) -> None:
     service.wait_for("restarts$")
     os.kill(pid, signal.SIGTERM)
     assert service.wait() == 0
+    assert not service.alive() and not service.run_dir.exists()
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_a_stop_during_it_is_not_lost(new_service: NewService, step: int) -> None:
+    """A stop before, in and after the exec is obeyed and answered."""
+    service = new_service({"shop.py": SHOP.format(1)}).start("shop:Orders")
+    restarting = service.background("restart", "--run-dir", str(service.run_dir))
+    service.wait_for("restart asked for" if step == 0 else "restarts$")
+    select.select([], [], [], max(0, step - 1) * 0.05)
+    done = service.command("stop")
+    assert done.returncode == 0, done.stderr
+    assert service.wait() == 0
+    restarting.communicate()
+    assert restarting.returncode in (0, 1)
     assert not service.alive() and not service.run_dir.exists()

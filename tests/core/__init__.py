@@ -1,0 +1,1 @@
+"""Tests of the pure core: no process, no clock, no file."""

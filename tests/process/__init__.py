@@ -1,0 +1,1 @@
+"""Real services: real forks, real signals, real pipes."""

@@ -23,7 +23,7 @@ GARBAGE: dict[str, tuple[bytes, str]] = {
     "NULs before a verb": (b"\0\0stop\n", "does not begin with a verb"),
     "100 KB without a newline": (b"x" * 100_000, "longer than 4095 bytes"),
     "two verbs in one": (b"reloadstop\n", "unknown verb"),
-    "an unknown verb": (b"explode\n", r"unknown verb.*\('explode'\)"),
+    "an unknown verb": (b"explode\n", "unknown verb"),
     "no verb": (b'{"a": 1}\n', "does not begin with a verb"),
     "capitals": (b"STOP\n", "does not begin with a verb"),
     "a sentence": (b"stop that please\n", "not JSON after the verb"),
@@ -33,7 +33,7 @@ GARBAGE: dict[str, tuple[bytes, str]] = {
     "half an UTF-8 letter": (b"stop \xc3\n", "not UTF-8"),
     "NaN for a name": (b'reload {"groups": [1]}\n', "groups must be a list of names"),
     "a text for groups": (b'reload {"groups": "default"}\n', "groups must be a list of names"),
-    "status without a reply": (b"status\n", "status needs a reply pipe"),
+    "status without a reply": (b"status\n", "needs a reply pipe"),
     "a reply that is no text": (b'status {"reply": 1}\n', "reply must be a bare name"),
     "a reply with a slash": (b'stop {"reply": "/tmp/reply-1.pipe"}\n', "bare name"),
     "a reply above": (b'stop {"reply": "../reply-1.pipe"}\n', "bare name"),
@@ -81,15 +81,21 @@ def test_garbage_in_the_masters_pipe(service: Service, what: str) -> None:
     if not os.path.islink(service.run_dir / "reply-link.pipe"):
         (service.run_dir / "reply-link.pipe").symlink_to("master.pipe")
     line, says = GARBAGE[what]
-    before, seen = pids(service), len(service.log.splitlines())
+    before = pids(service)
+    _forget_log(service)
     service.echo(line)
     assert shown(service)["state"] == "running"  # answered after the line was read
     service.echo("\n")
     assert pids(service) == before
-    service.wait_for(
-        rf"WARNING .*master\[{service.pid}\] line in master.pipe skipped: .*{says}"
-    )
-    assert "ERROR" not in "".join(service.log.splitlines()[seen:])
+    service.wait_for(rf"WARNING .*master\[{service.pid}\] .*in master.pipe skipped: .*{says}")
+    assert "ERROR" not in service.log
+
+
+def _forget_log(service: Service) -> str:
+    """Forget, and return, what the tests before have seen: all are about one service."""
+    forgotten = service.log
+    service.lines.clear()
+    return forgotten
 
 
 @pytest.mark.parametrize("line", UNTRUE)
@@ -107,11 +113,10 @@ def test_garbage_in_a_workers_pipe(service: Service, what: str) -> None:
     before = pids(service)
     line = GARBAGE[what][0]
     name = _pipe_of(service, 1)
+    _forget_log(service)
     service.echo(line + b"\nnonsense\n", name)
-    service.wait_for(
-        rf"WARNING .*default-1\[\d+\] line in {name} skipped: unknown verb.*nonsense"
-    )
-    service.lines.clear()
+    log = rf"WARNING .*default-1\[\d+\] (?=.*nonsense).*in {name} skipped: unknown verb"
+    service.wait_for(log)
     assert pids(service) == before
 
 

@@ -127,7 +127,7 @@ def test_memory_is_allocated() -> None:
 
 
 def test_closed_nothing_is_left_of_it() -> None:
-    """Neither memory nor a descriptor, though a line was taken: mmap(2) keeps one of its own."""
+    """Neither memory nor a descriptor stays, though a line was taken: mmap(2) keeps one."""
     before = set(os.listdir("/proc/self/fd"))
     board = scoreboard.Scoreboard()
     line = board.take()

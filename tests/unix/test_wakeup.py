@@ -33,7 +33,11 @@ def _after_install(work: Callable[[Wakeup], Any]) -> Any:
 
 
 def _me(pid: int) -> str:
-    return f"pid {pid} of user {pwd.getpwuid(os.getuid()).pw_name}"
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())  # in a container whose passwd does not know us
+    return f"pid {pid} of user {user}"
 
 
 @pytest.mark.parametrize("number", REQUESTS, ids=lambda s: s.name)

@@ -1,4 +1,4 @@
-"""Hearing: lines in the master's pipe become events.
+"""The master's ear: lines in its pipe become messages, and those become events.
 
 Workers, clients and hands with ``echo`` all write into it. What can't be understood, or
 names a reply pipe that isn't one, is refused with a reason, and nothing else happens.
@@ -6,12 +6,59 @@ names a reply pipe that isn't one, is refused with a reason, and nothing else ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import attrs
+
+from .. import log
 from ..core import events
-from ..core.messages import LEAVE, Message, MessageError
+from ..core.messages import LEAVE, Lines, Message, MessageError, decode, excerpt
 from ..core.state import WorkerId
+from ..unix import fifo
+from ..unix.rundir import MASTER_PIPE
+
+
+@attrs.define
+class Ear:
+    """Listens at the master's pipe.
+
+    Attributes:
+        inlet: The pipe, opened without blocking.
+    """
+
+    inlet: int
+    _lines: Lines = attrs.field(factory=Lines)
+
+    def listen(self) -> Iterator[Message]:
+        """Yield every message that is in the pipe."""
+        while data := fifo.read(self.inlet):
+            for line in self._lines.feed(data):
+                try:
+                    yield decode(line)
+                except MessageError as error:
+                    log.write(
+                        "WARNING", f"line in {MASTER_PIPE} skipped: {error}{excerpt(line)}"
+                    )
+
+    def event(self, message: Message) -> events.Event | None:
+        """Return what a message makes known; None where it's nothing for a master."""
+        try:
+            understand = _VERBS.get(message.verb)
+            if understand is None:
+                raise MessageError(f"unknown verb; a master knows {', '.join(_VERBS)}, status")
+            return understand(message)
+        except MessageError as error:
+            self.refuse(message, str(error))
+            return None
+
+    def refuse(self, message: Message, why: str) -> None:
+        """Say in the log that a message does nothing."""
+        _skipped(f"{why} ({message.verb!r})")
+
+
+def _skipped(why: str) -> None:
+    log.write("WARNING", f"line in {MASTER_PIPE} skipped: {why}")
 
 
 def worker_id(args: Mapping[str, Any]) -> WorkerId:
@@ -24,18 +71,6 @@ def worker_id(args: Mapping[str, Any]) -> WorkerId:
     if who is None:
         raise MessageError('does not say which worker it is from ("worker": "default-0.1")')
     return who
-
-
-def event(message: Message) -> events.Event:
-    """Return what a message makes known.
-
-    Raises:
-        MessageError: Nothing that a master understands.
-    """
-    understand = _VERBS.get(message.verb)
-    if understand is None:
-        raise MessageError(f"unknown verb; a master knows {', '.join(_VERBS)} and status")
-    return understand(message)
 
 
 def _ready(message: Message) -> events.Event:
