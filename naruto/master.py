@@ -20,6 +20,7 @@ from . import __version__, log
 from .again import CommandLine, Restart
 from .core import effects, events
 from .core.decide import decide
+from .core.lifecycle import ImpossibleTransition
 from .core.messages import Message
 from .core.state import State
 from .errors import SettingsError
@@ -166,7 +167,12 @@ class MasterProcess(Process):
         log.write("INFO", f"master of {self.name} {'restarts' if self.again else 'ends'}")
 
     def _decide(self, event: events.Event) -> None:
-        self._state, wanted = decide(self._state, event, time.monotonic())
+        try:
+            self._state, wanted = decide(self._state, event, time.monotonic())
+        except ImpossibleTransition as error:
+            # A defect of ours. The state stands as it was, and so shall the service.
+            log.write("CRITICAL", f"{event} was not understood: {error}; please report this")
+            return
         for effect in wanted:
             self._PERFORM[type(effect)](self, effect)
 
@@ -278,10 +284,10 @@ class MasterProcess(Process):
     def _read_settings(self, effect: effects.ReadSettings) -> None:
         try:
             generation = self._generations.next(self._descriptors[1])
-        except SettingsError as error:
+            self._premises.board.reserve(generation.most_workers)
+        except (SettingsError, OSError) as error:
             self._inbox.append(events.SettingsRefused(str(error)))
             return
-        self._premises.board.reserve(generation.most_workers)
         self._inbox.append(events.SettingsRead(generation.policies, generation.number))
 
     def _forget(self, effect: effects.Forget) -> None:

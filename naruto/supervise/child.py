@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 
 import attrs
 
@@ -42,18 +43,16 @@ class Child:
             OSError: The kernel would not; nothing is left of the attempt.
         """
         path = rundir.file(f"{who}.pipe")
-        fifo.make(path)
-        try:
+        with ExitStack() as undo:
+            line = board.take()
+            undo.callback(board.give_back, line)
+            fifo.make(path)
+            undo.callback(os.unlink, path)
             inbox = fifo.open_both(path)
-            try:
-                words = lastwords.make()
-            except OSError:
-                os.close(inbox)
-                raise
-        except OSError:
-            os.unlink(path)
-            raise
-        return cls(who, generation, rundir, Outbox(inbox), board.take(), words)
+            undo.callback(os.close, inbox)
+            child = cls(who, generation, rundir, Outbox(inbox), line, lastwords.make())
+            undo.pop_all()
+        return child
 
     @property
     def pipe(self) -> str:

@@ -14,15 +14,17 @@ class Ended:
     """A child that was reaped.
 
     Attributes:
-        status: As os.wait4 gives it.
+        status: As os.waitpid gives it; None where somebody else has taken it.
     """
 
     pid: int
-    status: int
+    status: int | None
 
     @property
     def how(self) -> str:
         """The end in words."""
+        if self.status is None:
+            return "an unknown status, taken by another wait"
         code = os.waitstatus_to_exitcode(self.status)
         if code >= 0:
             return f"exit status {code}"
@@ -72,6 +74,9 @@ def reap_these(pids: Iterable[int]) -> Iterator[Ended]:
         try:
             pid, status = os.waitpid(wanted, os.WNOHANG)
         except ChildProcessError:
-            continue  # somebody else's wait was faster
+            # Somebody else's wait was faster. It was our child and is none any more: that
+            # is evidence of its death, and nobody must wait for it for ever.
+            yield Ended(wanted, None)
+            continue
         if pid:
             yield Ended(pid, status)

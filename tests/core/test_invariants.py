@@ -266,6 +266,8 @@ class Service(RuleBasedStateMachine):
         assert not world.asked
 
 
+pytestmark = pytest.mark.timeout(1800)  # the thorough profile takes minutes
+
 QUICK = settings(
     max_examples=150,
     stateful_step_count=50,

@@ -73,16 +73,18 @@ def test_reap_these() -> None:
     assert in_child(work) == [True, True]
 
 
-def test_a_lost_status_is_no_end() -> None:
-    """Somebody else's wait was faster: nothing is made up, and the others are reaped."""
+def test_a_lost_status_is_an_end_too() -> None:
+    """Somebody else's wait was faster: the child is dead, and nobody waits for it for ever."""
 
     def work() -> Any:
         lost, other = _die(1), _die(2)
         os.waitpid(lost, 0)
         _wait_for_all([other])
-        return [ended.pid == other for ended in children.reap_these([lost, other])]
+        reaped = list(children.reap_these([lost, other]))
+        return [(ended.pid == lost, ended.how, ended.failed) for ended in reaped]
 
-    assert in_child(work) == [True]
+    unknown = [True, "an unknown status, taken by another wait", True]
+    assert in_child(work) == [unknown, [False, "exit status 2", True]]
 
 
 def test_fork_blocks_every_signal_in_the_child() -> None:
