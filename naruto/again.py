@@ -68,11 +68,12 @@ class CommandLine:
         """Remember it, before anything changes."""
         return cls((sys.executable, *sys.orig_argv[1:]), directory, dict(os.environ))
 
-    def probe(self, output: int) -> int:
+    def probe(self, output: int, identity: str) -> int:
         """Run it in a child that only checks, and return the child's pid.
 
         Args:
             output: The descriptor that takes what it prints.
+            identity: Name and run directory, which it must still have.
 
         Raises:
             OSError: It can't be forked.
@@ -83,7 +84,7 @@ class CommandLine:
         try:
             os.dup2(output, 1)
             os.dup2(output, 2)
-            self._exec({PROBE: "1"})
+            self._exec({PROBE: identity})
         except BaseException as error:
             os.write(2, f"{error}\n".encode())
         finally:

@@ -6,7 +6,6 @@ by a pidfd, so that nobody waits for an answer that will never come.
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import os
@@ -23,11 +22,10 @@ from .core.messages import encode, printable
 from .errors import Failed, NotRunning
 from .unix import fifo, pidfd, services
 from .unix.rundir import MASTER_PIPE
+from .unix.timeouts import milliseconds
 
 PROGRESS_EVERY = 0.5
 """Seconds between two looks at how far a request has come."""
-
-_numbers = itertools.count(1)
 
 
 class TooLate(Failed):
@@ -58,15 +56,19 @@ class Client:
             raise NotRunning(f"{name} is not running (run directory {path})")
         return cls(path, pid)
 
-    def tell(self, verb: str, **args: Any) -> None:
-        """Ask for something and wait for nothing.
+    def tell(self, verb: str, *, timeout: float | None = None, **args: Any) -> None:
+        """Ask for something and wait for nothing but room in the master's pipe.
 
         Raises:
-            NotRunning: Nobody reads the master's pipe.
+            NotRunning: Nobody reads it.
+            TooLate: It's full, and the master does not read it in time.
         """
         fd = self._open()
+        room = select.poll()
+        room.register(fd, select.POLLOUT)
         try:
-            os.set_blocking(fd, True)  # a full pipe drains as soon as the master wakes
+            if not room.poll(milliseconds(timeout)):
+                raise TooLate(f"the master (pid {self.pid}) does not read its pipe")
             os.write(fd, encode(verb, {"by": _myself(), **args}))
         except BrokenPipeError:
             raise NotRunning(f"the master (pid {self.pid}) has just ended") from None
@@ -104,7 +106,7 @@ class Client:
             Failed: It died before it answered.
         """
         with self._waiting() as (name, wait):
-            self.tell(verb, reply=name, **args)
+            self.tell(verb, timeout=timeout, reply=name, **args)
             return wait(timeout, progress)
 
     def ended(self, timeout: float | None = None) -> bool:
@@ -115,7 +117,7 @@ class Client:
         try:
             poll = select.poll()
             poll.register(fd, select.POLLIN)
-            return bool(poll.poll(None if timeout is None else timeout * 1000))
+            return bool(poll.poll(milliseconds(timeout)))
         finally:
             os.close(fd)
 
@@ -124,10 +126,16 @@ class Client:
         death = pidfd.watch(self.pid)
         if death is None:
             raise NotRunning(f"the master (pid {self.pid}) has just ended")
-        name = f"reply-{os.getpid()}-{next(_numbers)}.pipe"
+        name = f"reply-{os.urandom(8).hex()}.pipe"
         path = f"{self.path}/{name}"
-        fifo.make(path)
-        inlet = fifo.open_both(path)
+        try:
+            fifo.make(path)
+            inlet = fifo.open_both(path)
+        except OSError as error:
+            os.close(death)
+            raise Failed(
+                f"{path}: {error.strerror}; kill -TERM {self.pid} stops the service too"
+            ) from None
         try:
             yield name, lambda timeout, progress: self._wait(inlet, death, timeout, progress)
         finally:
@@ -155,9 +163,10 @@ class Client:
             if left <= 0:
                 raise TooLate(f"not done within {timeout:g} s; the service goes on with it")
             pause = min(left, PROGRESS_EVERY) if progress else left
-            ready = poll.poll(None if pause == math.inf else math.ceil(pause * 1000))
-            data += fifo.read(inlet)
-            if not data and any(fd == death for fd, _ in ready):
+            ready = poll.poll(milliseconds(pause))
+            chunk = fifo.read(inlet)
+            data += chunk
+            if not chunk and any(fd == death for fd, _ in ready):
                 raise Failed(f"the master (pid {self.pid}) died before it answered")
             if not ready and progress:
                 progress()

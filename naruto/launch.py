@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
-from .again import PASSED, Restart
+from .again import PASSED, PROBE, Restart
 from .errors import AlreadyRunning, Failed, NarutoError, SettingsError, from_status
 from .log import LogTo
 from .settings import Settings, Source
@@ -28,6 +28,8 @@ def in_foreground(source: Source, settings: Settings, *, embedded: bool) -> int:
     """
     if threading.current_thread() is not threading.main_thread():
         raise NarutoError("a service must be run in the main thread: it takes signals")
+    if settings.log_file is not None:
+        os.close(_open_log(settings.log_file))
     log_for = partial(_foreground_log, embedded=embedded)
     return _supervise(source, settings, log_for, Restart.inherited(), embedded=embedded)
 
@@ -51,7 +53,7 @@ def as_daemon(source: Source, settings: Settings, *, wait: bool) -> int:
     # Until the daemon has said who it is, Ctrl-C could not end it.
     signal.pthread_sigmask(signal.SIG_BLOCK, _INT)
     try:
-        is_daemon, pipe = _detach(log_path(settings))
+        is_daemon, pipe = daemon.detach(_open_log(log_path(settings)))
         if is_daemon:
             _be_daemon(source, settings, [pipe])
         return _await_start(pipe, settings, wait)
@@ -63,7 +65,12 @@ def as_probe(settings: Settings) -> NoReturn:
     """Check that the program still starts, for the master that wants to restart it."""
     from .checking import check_here
 
+    identity = f"{settings.name} in {rundir.place(settings.name, settings.run_dir)}"
     try:
+        if identity != os.environ[PROBE]:
+            raise SettingsError(
+                f"it would be {identity}, and it is {os.environ[PROBE]}: stop it and start anew"
+            )
         check_here(settings)
     except NarutoError as error:
         print(error, flush=True)
@@ -120,10 +127,11 @@ def _supervise(
     return status
 
 
-def _detach(path: str) -> tuple[bool, int]:
+def _open_log(path: str) -> int:
+    """Open the log, or refuse to start without it."""
     try:
         os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
-        return daemon.detach(path)
+        return daemon.open_log(path)
     except OSError as error:
         raise SettingsError(
             f"log file {path}: {error.strerror}; name another with --log-file"

@@ -8,6 +8,7 @@ never mix and each can be found by grep. A log that can't be written stops nothi
 from __future__ import annotations
 
 import os
+import select
 import sys
 import traceback
 from collections.abc import Callable
@@ -61,7 +62,8 @@ def open_for(process: str, to: LogTo) -> Callable[[], None]:
         logger.remove()
     default = not to.alone and _remove_default()
     logger.enable("naruto")
-    sink = Sink(process, to.path, colored=_colored(to.path))
+    patience = 0.0 if process == "master" else 1.0
+    sink = Sink(process, to.path, _colored(to.path), patience)
     number = logger.add(sink, level=to.level, format="{message}", catch=False)
 
     def close() -> None:
@@ -92,6 +94,18 @@ def forget_all() -> None:
     logger.remove()
 
 
+def _has_room(fd: int, patience: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(patience * 1000))
+
+
+def _piece(data: bytes) -> bytes:
+    """Return as many whole lines as surely fit into a pipe that has room: pipe(7)."""
+    most = select.PIPE_BUF
+    return data if len(data) <= most else data[: data.rfind(b"\n", 0, most) + 1 or most]
+
+
 def _colored(path: str | None) -> bool:
     return path is None and "NO_COLOR" not in os.environ and os.isatty(2)
 
@@ -101,21 +115,35 @@ class Sink:
     """Writes records to a file or to standard error.
 
     A file that was moved or deleted is opened anew: before each record its path is
-    compared with what is open.
+    compared with what is open. Standard error may be a terminal that is held by Ctrl-S, or
+    a pipe whose reader stands still: there a record that finds no room is lost, and the
+    next that does says so.
+
+    Attributes:
+        patience: Seconds to wait for room; a master must not wait at all.
     """
 
     process: str
     path: str | None
     colored: bool = False
+    patience: float = 1.0
     _fd: int | None = None
+    _lost: int = 0
 
     def write(self, message: Message) -> None:
         """Write one record."""
-        data = self.lines(message.record).encode(errors="backslashreplace")
+        text = self.lines(message.record)
+        if self._lost:
+            text = f"{text}({self._lost} records before this were lost)\n"
+        data = text.encode(errors="backslashreplace")
         try:
             fd = self._open()
             while data:
-                data = data[os.write(fd, data) :]
+                if self.path is None and not _has_room(fd, self.patience):
+                    self._lost += 1
+                    return
+                data = data[os.write(fd, _piece(data) if self.path is None else data) :]
+            self._lost = 0
         except OSError:
             pass  # disk full, terminal gone: what can't be logged must not stop a worker
 

@@ -14,9 +14,9 @@ import attrs
 
 from . import launch
 from .again import is_probe
-from .client import Client, TooLate, waits_for
+from .client import PROGRESS_EVERY, Client, TooLate, waits_for
 from .core.units import duration
-from .errors import Failed, NotRunning, SettingsError, from_status
+from .errors import Failed, NarutoError, NotRunning, SettingsError, from_status
 from .settings import Settings, Source
 from .unix import rundir, services
 
@@ -173,7 +173,7 @@ class Manager:
         timeout: float | str | None = None,
         wait: bool = True,
         progress: Progress | None = None,
-        **args: object,
+        **args: Any,
     ) -> str:
         seconds = _seconds(timeout)
         client = self.client()
@@ -182,14 +182,16 @@ class Manager:
             return f"{verb} asked for"
 
         def show() -> None:
-            if progress is not None:
-                progress(client.ask("status")["service"])
+            try:
+                if progress is not None:
+                    progress(client.ask("status", timeout=PROGRESS_EVERY)["service"])
+            except NarutoError:
+                pass  # it is busy, or ends just now: the answer decides, this only shows
 
         try:
             answer = client.ask(verb, timeout=seconds, progress=progress and show, **args)
         except TooLate as error:
-            waiting = waits_for(client.ask("status", timeout=1)["service"])
-            raise Failed(f"{error}: {waiting}") from None
+            raise Failed(f"{error}: {_waiting(client)}") from None
         if verb in ("quit", "stop"):
             client.ended()
         if answer["status"] != 0:
@@ -206,6 +208,14 @@ def _only_one() -> Client:
         raise SettingsError(f"several services are running; say which:\n{listed}")
     name, path, _ = running[0]
     return Client.of(path, name)
+
+
+def _waiting(client: Client) -> str:
+    """Say what a request that takes too long waits for."""
+    try:
+        return waits_for(client.ask("status", timeout=1)["service"])
+    except NarutoError:
+        return f"the master (pid {client.pid}) does not answer; is it stopped?"
 
 
 def _seconds(timeout: float | str | None) -> float | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -20,7 +21,6 @@ from . import __version__, log
 from .again import CommandLine, Restart
 from .core import effects, events
 from .core.decide import decide
-from .core.lifecycle import ImpossibleTransition
 from .core.messages import Message
 from .core.state import State
 from .errors import SettingsError
@@ -146,7 +146,9 @@ class MasterProcess(Process):
             self._premises.close()
 
     def _uninstall(self) -> None:
-        if not self.again:  # else what is pending shall outlive the exec
+        # Where the process ends now, a late signal must not turn its exit status into a
+        # death; and what is pending shall outlive the exec of a restart.
+        if self._embedded and not self.again:
             self._wakeup.uninstall()
 
     # Wait, decide, perform
@@ -161,23 +163,30 @@ class MasterProcess(Process):
         self._inbox.append(events.Started(first.policies, first.number, strangers))
         while self.exit is None:
             for _ in range(len(self._inbox)):
-                self._decide(self._inbox.popleft())
+                self._surviving(partial(self._decide, self._inbox.popleft()))
             if self.exit is None:
                 self._wait()
         log.write("INFO", f"master of {self.name} {'restarts' if self.again else 'ends'}")
 
     def _decide(self, event: events.Event) -> None:
-        try:
-            self._state, wanted = decide(self._state, event, time.monotonic())
-        except ImpossibleTransition as error:
-            # A defect of ours. The state stands as it was, and so shall the service.
-            log.write("CRITICAL", f"{event} was not understood: {error}; please report this")
-            return
+        self._state, wanted = decide(self._state, event, time.monotonic())
         for effect in wanted:
-            self._PERFORM[type(effect)](self, effect)
+            self._surviving(partial(self._PERFORM[type(effect)], self, effect))
+
+    def _surviving(self, step: Callable[[], object]) -> None:
+        """Take one step of the loop; what it raises ends neither the loop nor the service.
+
+        It is a defect of ours, or a fault of the machine that nobody thought of. An event
+        that does not fit has changed nothing (core/lifecycle.py).
+        """
+        try:
+            step()
+        except Exception:
+            log.write("CRITICAL", f"please report this: {step}\n{traceback.format_exc()}")
+            time.sleep(0.1)  # what fails again and again must not take the whole processor
 
     def _wait(self) -> None:
-        self._watch.wait(self._timeout())
+        self._surviving(partial(self._watch.wait, self._timeout()))
         now = time.monotonic()
         if now >= self._state.next_alarm:
             self._inbox.append(events.TimePassed())
@@ -193,25 +202,28 @@ class MasterProcess(Process):
 
     def _take_signals(self) -> None:
         caught = list(self._wakeup.read())
-        self._hear()  # what a worker has said before it died
-        for one in caught:
-            if one.name == "CHLD":
-                self._reap()
-            else:
-                self._inbox.append(events.Signalled(one.name, one.by, self._hung_up(one)))
+        if any(one.name == "CHLD" for one in caught):
+            ended = self._ended()
+            self._surviving(self._hear)  # what they have said before they died
+            for one in ended:
+                self._surviving(partial(self._bury, one))
+        for signal in caught:
+            if signal.name != "CHLD":
+                self._inbox.append(
+                    events.Signalled(signal.name, signal.by, self._hung_up(signal))
+                )
 
     def _hung_up(self, caught: Caught) -> bool:
         """Whether HUP means that the terminal has gone, not that somebody wants a reload."""
         gone = caught.by_kernel or not terminal.has_terminal()
         return caught.name == "HUP" and self._terminal and gone
 
-    def _reap(self) -> None:
-        for ended in self._ended():
-            if self._probe is not None and ended.pid == self._probe.pid:
-                self._inbox.append(self._probe.ended(ended))
-                self._probe = None
-            elif (event := self._crew.bury(ended)) is not None:
-                self._inbox.append(event)
+    def _bury(self, ended: children.Ended) -> None:
+        if self._probe is not None and ended.pid == self._probe.pid:
+            probe, self._probe = self._probe, None
+            self._inbox.append(probe.ended(ended))
+        elif (event := self._crew.bury(ended)) is not None:
+            self._inbox.append(event)
 
     def _ended(self) -> list[children.Ended]:
         if not self._embedded:
@@ -235,13 +247,7 @@ class MasterProcess(Process):
         if reply is None:
             self._ear.refuse(message, 'status needs a reply pipe ("reply": "reply-1.pipe")')
             return
-        shown = {
-            "name": self.name,
-            "pid": self.pid,
-            "version": __version__,
-            "run_dir": self._premises.rundir.path,
-            **snapshot.service(self._state, self._crew.members, time.monotonic()),
-        }
+        shown = snapshot.service(self, self._premises, self._state, self._crew.members)
         self._replies.send(reply, {"status": 0, "service": shown})
 
     def _stranger_gone(self, fd: int) -> None:
@@ -253,7 +259,11 @@ class MasterProcess(Process):
     # What is to be done
 
     def _spawn(self, effect: effects.Spawn) -> None:
-        self._inbox.append(self._crew.spawn(effect.worker, effect.generation))
+        try:
+            self._inbox.append(self._crew.spawn(effect.worker, effect.generation))
+        except Exception as error:
+            self._inbox.append(events.SpawnFailed(effect.worker, f"{error!r}"))
+            raise
 
     def _cradle(self, child: Child) -> Cradle:
         generation = self._generations.of(child.generation)
@@ -274,12 +284,6 @@ class MasterProcess(Process):
             board=premises.board,
             log_to=self._log_for(generation.settings),
         )
-
-    def _tell(self, effect: effects.Tell) -> None:
-        self._crew.tell(effect.worker, effect.verb, effect.args)
-
-    def _kill(self, effect: effects.Kill) -> None:
-        self._crew.kill(effect.worker)
 
     def _read_settings(self, effect: effects.ReadSettings) -> None:
         try:
@@ -302,7 +306,8 @@ class MasterProcess(Process):
 
     def _start_probe(self, effect: effects.Probe) -> None:
         try:
-            self._probe = Probe.start(self._command_line)
+            identity = f"{self.name} in {self._premises.rundir.path}"
+            self._probe = Probe.start(self._command_line, identity)
         except OSError as error:
             self._inbox.append(events.Probed(False, f"fork: {error.strerror}"))
 
@@ -324,9 +329,6 @@ class MasterProcess(Process):
         for client in self._restart.clients:
             self._answer(effects.Answer(client, status, text))
 
-    def _log(self, effect: effects.Log) -> None:
-        log.write(effect.level, effect.text)
-
     def _exit(self, effect: effects.Exit) -> None:
         self.exit = effect
 
@@ -344,14 +346,14 @@ class MasterProcess(Process):
 
     _PERFORM: dict[type, Callable[[MasterProcess, Any], None]] = {
         effects.Spawn: _spawn,
-        effects.Tell: _tell,
-        effects.Kill: _kill,
+        effects.Tell: lambda self, tell: self._crew.tell(tell.worker, tell.verb, tell.args),
+        effects.Kill: lambda self, kill: self._crew.kill(kill.worker),
         effects.ReadSettings: _read_settings,
         effects.Probe: _start_probe,
         effects.EndProbe: _end_probe,
         effects.Answer: _answer,
         effects.Announce: _announce,
         effects.Forget: _forget,
-        effects.Log: _log,
+        effects.Log: lambda self, line: log.write(line.level, line.text),
         effects.Exit: _exit,
     }

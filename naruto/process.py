@@ -35,4 +35,5 @@ class Process(ABC):
         os.environ.setdefault("SPT_NOENV", "1")
         from setproctitle import setproctitle
 
-        setproctitle(f"naruto: {self.kind} {self.name} {text}".rstrip())
+        title = f"naruto: {self.kind} {self.name} {text}".rstrip()
+        setproctitle(title.encode(errors="replace").decode())  # a path may be no UTF-8

@@ -174,10 +174,18 @@ class WorkerProcess(Process):
         lastwords.write(self._post.last_words, text)
 
     @classmethod
-    def create(cls, post: Post) -> WorkerProcess:
-        """Make a worker that knows its post already in its ``__init__``."""
+    def create(
+        cls, post: Post, born: Callable[[WorkerProcess], None] = lambda worker: None
+    ) -> WorkerProcess:
+        """Make a worker that knows its post already in its ``__init__``.
+
+        Args:
+            post: Where it works.
+            born: Called with it before its ``__init__``, in which it may fork already.
+        """
         worker = cls.__new__(cls)
         worker._post = post
+        born(worker)
         worker.name, worker.pipe = post.service, post.pipe
         worker.__init__()  # type: ignore[misc]
         return worker

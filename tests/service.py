@@ -90,7 +90,7 @@ class Service:
             str(self.run_dir),
             *args,
         ]
-        return self.run(command, wait_until, **environ)
+        return self.run(command, wait_until, False, **environ)
 
     def run(
         self,

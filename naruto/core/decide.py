@@ -21,8 +21,15 @@ SAME_KEY_PRESS = 1.0
 """Seconds within which a second INT is still the first: a wrapper and the terminal may
 both deliver one Ctrl-C."""
 
-SIGNALS = {"USR1": "reload", "HUP": "reload", "USR2": "quit", "QUIT": "quit", "TERM": "stop"}
-"""Signal to request; INT, and HUP of a terminal that is gone, have rules of their own."""
+SIGNALS = {
+    "USR1": "reload",
+    "HUP": "reload",
+    "USR2": "quit",
+    "QUIT": "quit",
+    "TERM": "stop",
+    "INT": "stop",
+}
+"""Signal to request; a second INT, and HUP of a terminal that is gone, mean more."""
 
 
 def decide(state: State, event: events.Event, now: float) -> tuple[State, list[Effect]]:
@@ -80,7 +87,7 @@ def _signalled(turn: Turn, event: events.Signalled) -> None:
             return
         at_once = first is not None
         turn.change(interrupted=turn.now)
-    verb = "stop" if event.terminal_gone else SIGNALS.get(event.name, "stop")
+    verb = "stop" if event.terminal_gone else SIGNALS[event.name]
     _requested(turn, events.Requested(verb, at_once=at_once, by=by))
 
 

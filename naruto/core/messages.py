@@ -105,6 +105,18 @@ def _object(text: str) -> dict[str, Any]:
     return value
 
 
+def number(args: Mapping[str, Any], key: str) -> float:
+    """Return a number out of a message that somebody's hand may have written.
+
+    Raises:
+        MessageError: It isn't one, or none that can be reckoned with.
+    """
+    value = args.get(key)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**53:
+        return value
+    raise MessageError(f"{key} must be a number")
+
+
 @attrs.define
 class Lines:
     """Cut a stream of bytes into lines, and drop what is too long to be a message.

@@ -20,6 +20,8 @@ from .turn import Turn
 def requested(turn: Turn, event: Requested) -> None:
     """A reload was asked for: it runs next, and once, however many ask meanwhile."""
     before = turn.state.wish.asked if turn.state.wish else ()
+    if event.client is None and (None, event.groups) in before:
+        return  # a signal or a hand that asks once more for what will be done anyway
     turn.log("info", f"reload asked for by {event.by}")
     turn.change(wish=Wish((*before, (event.client, event.groups))))
 

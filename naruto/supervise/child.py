@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import attrs
 
+from .. import log
 from ..core.messages import encode
 from ..core.state import WorkerId
 from ..unix import fifo, lastwords
@@ -71,7 +72,8 @@ class Child:
     def bury(self, board: Scoreboard) -> str:
         """Remove all that there was of it; return its last words."""
         words = lastwords.read(self.last_words)
-        self.rundir.unlink(f"{self.id}.pipe")
+        if problem := self.rundir.unlink(f"{self.id}.pipe"):
+            log.write("WARNING", problem)
         for fd in self.descriptors:
             os.close(fd)
         board.give_back(self.line)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import attrs
 
+from .. import log
 from ..core import events
 from ..core.state import WorkerId
 from ..unix import children
@@ -86,7 +87,12 @@ class Crew:
         if child.outbox.blocked:
             self.watch(child, False)
         doing = snapshot.doing(child, time.monotonic()) if ended.failed else ""
-        return events.Exited(who, ended.how, doing, child.bury(self.premises.board))
+        words = ""
+        try:
+            words = child.bury(self.premises.board)
+        except OSError as error:  # it is dead all the same, and must be known to be
+            log.write("WARNING", f"what {who} has left could not be cleared: {error}")
+        return events.Exited(who, ended.how, doing, words)
 
     @property
     def descriptors(self) -> list[int]:

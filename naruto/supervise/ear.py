@@ -13,7 +13,7 @@ import attrs
 
 from .. import log
 from ..core import events
-from ..core.messages import LEAVE, Lines, Message, MessageError, decode, excerpt
+from ..core.messages import LEAVE, Lines, Message, MessageError, decode, excerpt, number
 from ..core.state import WorkerId
 from ..unix import fifo
 from ..unix.rundir import MASTER_PIPE
@@ -31,15 +31,16 @@ class Ear:
     _lines: Lines = attrs.field(factory=Lines)
 
     def listen(self) -> Iterator[Message]:
-        """Yield every message that is in the pipe."""
-        while data := fifo.read(self.inlet):
-            for line in self._lines.feed(data):
-                try:
-                    yield decode(line)
-                except MessageError as error:
-                    log.write(
-                        "WARNING", f"line in {MASTER_PIPE} skipped: {error}{excerpt(line)}"
-                    )
+        """Yield every message that is in the pipe.
+
+        It is read once: a pipe holds no more than that, and whoever fills it again as fast
+        must not keep the master from everything else.
+        """
+        for line in self._lines.feed(fifo.read(self.inlet)):
+            try:
+                yield decode(line)
+            except MessageError as error:
+                _skipped(f"{error}{excerpt(line)}")
 
     def event(self, message: Message) -> events.Event | None:
         """Return what a message makes known; None where it's nothing for a master."""
@@ -82,10 +83,8 @@ def _looped(message: Message) -> events.Event:
 
 
 def _held(message: Message) -> events.Event:
-    number, longest = message.args.get("number"), message.args.get("longest", 0.0)
-    if not isinstance(number, int) or not isinstance(longest, (int, float)):
-        raise MessageError("number and longest must be numbers")
-    return events.Held(worker_id(message.args), number, float(longest))
+    which, longest = number(message.args, "number"), number(message.args, "longest")
+    return events.Held(worker_id(message.args), int(which), longest)
 
 
 def _done(message: Message) -> events.Event:

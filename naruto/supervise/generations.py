@@ -18,7 +18,7 @@ from ..errors import SettingsError
 from ..settings import GroupSettings, Settings, Source
 
 FIXED = ("name", "run_dir")
-"""Settings that only a restart can change: clients find the service by them."""
+"""Settings that only a new start can change: clients find the service by them."""
 
 PER_WORKER = 2
 """Descriptors that the master needs for each worker: its pipe and its last words."""
@@ -121,7 +121,7 @@ class Generations:
             old, new = getattr(self.settings, key), getattr(settings, key)
             if old != new:
                 raise SettingsError(
-                    f"{key} has changed from {old!r} to {new!r}: that needs naruto restart"
+                    f"{key} has changed from {old!r} to {new!r}: stop the service, start anew"
                 )
         generation = self._pin(settings, descriptors)
         for called in generation.loaded_already():

@@ -24,15 +24,15 @@ class Probe:
     output: int
 
     @classmethod
-    def start(cls, command_line: CommandLine) -> Probe:
-        """Start it.
+    def start(cls, command_line: CommandLine, identity: str) -> Probe:
+        """Start it; what starts must be the service of that identity.
 
         Raises:
             OSError: The kernel would not give a process.
         """
         output = lastwords.make()
         try:
-            return cls(command_line.probe(output), output)
+            return cls(command_line.probe(output, identity), output)
         except OSError:
             os.close(output)
             raise

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import select
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ import attrs
 
 from ..unix import fifo
 from ..unix.rundir import RunDir
+from ..unix.timeouts import milliseconds
 
 PATIENCE = 5.0
 """Seconds without reading after which an answer is dropped."""
@@ -60,8 +62,9 @@ class Replies:
         except OSError:
             return  # it was exchanged for something else: whoever did that gets nothing
         if fd is None:
+            self.rundir.unlink(name)  # nobody reads it: its client was killed
             return
-        data = f"{json.dumps(answer, ensure_ascii=False)}\n".encode()
+        data = f"{json.dumps(answer)}\n".encode()
         self._pending[fd] = Reply(data, time.monotonic() + PATIENCE)
         self.watch(fd, True)
         self.flush(fd)  # most answers fit into the pipe at once
@@ -96,9 +99,15 @@ class Replies:
         return list(self._pending)
 
     def close(self) -> None:
-        """Drop everything."""
-        for fd in self.descriptors:
-            self._drop(fd)
+        """Let everybody read to the end who still reads; then drop the rest."""
+        while self._pending:
+            poll = select.poll()
+            for fd in self._pending:
+                poll.register(fd, select.POLLOUT)
+            left = self.next_alarm - time.monotonic()
+            for fd, _ in poll.poll(milliseconds(left)):
+                self.flush(fd)
+            self.drop_late(time.monotonic())
 
     def _drop(self, fd: int) -> None:
         del self._pending[fd]

@@ -6,21 +6,32 @@ deep in a loop.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from .. import __version__
 from ..core.lifecycle import Phase
 from ..core.messages import printable
 from ..core.state import Group, State, Worker, WorkerId
+from ..process import Process
 from ..unix.scoreboard import Doing
 from .child import Child
+from .premises import Premises
 
 _DOING = {Doing.LOOPING: "looping", Doing.RESTING: "resting"}
 
 
-def service(state: State, children: Mapping[WorkerId, Child], now: float) -> dict[str, Any]:
-    """Return the groups and their workers; times are in seconds."""
+def service(
+    master: Process, premises: Premises, state: State, children: Mapping[WorkerId, Child]
+) -> dict[str, Any]:
+    """Return the service, its groups and their workers; times are in seconds."""
+    now = time.monotonic()
     return {
+        "name": master.name,
+        "pid": master.pid,
+        "version": __version__,
+        "run_dir": premises.rundir.path,
         "state": _service_state(state),
         "groups": [_group(group, children, now) for group in state.groups.values()],
     }

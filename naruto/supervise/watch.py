@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import attrs
 
+from ..unix.timeouts import LONGEST
+
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
 
@@ -33,7 +35,7 @@ class Watch:
 
     def wait(self, seconds: float | None) -> None:
         """Sleep until something is there, or for some seconds, and call what it calls."""
-        for fd, _ in self._epoll.poll(seconds):
+        for fd, _ in self._epoll.poll(None if seconds is None else min(seconds, LONGEST)):
             call = self._calls.get(fd)
             if call is not None:  # an earlier one of this round may have dropped it
                 call()

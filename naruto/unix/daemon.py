@@ -5,36 +5,42 @@ from __future__ import annotations
 import os
 
 
-def detach(log_path: str) -> tuple[bool, int]:
+def detach(log: int) -> tuple[bool, int]:
     """Leave the session, the terminal and the working directory behind.
 
     Forks twice, so that the daemon is no session leader and never gets a terminal by
     opening one. Standard input is /dev/null, standard output and error are the log.
 
     Args:
-        log_path: An absolute path; the file is made if it isn't there.
+        log: The descriptor of the log, opened to append to; it is closed.
 
     Returns:
         Whether this is the daemon, and an end of a pipe: the daemon writes into it what it
         has to report, and the caller, who reads it, learns of a death from its end.
 
     Raises:
-        OSError: The log can't be opened.
+        OSError: The kernel would not give a process.
     """
-    log = open_log(log_path)
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    if os.fork() != 0:
+    pid = os.fork()
+    if pid != 0:
         os.close(writer)
         os.close(log)
-        os.wait()  # the child in between ends at once
+        os.waitpid(pid, 0)  # the child in between ends at once
         return False, reader
-    os.close(reader)
-    os.setsid()
-    if os.fork() != 0:
-        os._exit(0)
-    os.umask(0o022)
-    os.chdir("/")
-    _redirect(log)
+    try:
+        os.close(reader)
+        os.setsid()
+        if os.fork() != 0:
+            os._exit(0)
+        os.umask(0o022)
+        os.chdir("/")
+        _redirect(log)
+    except BaseException as error:
+        # This is no process of the caller's: nothing may unwind into its frames. That
+        # the pipe ends without a word tells it that there is no daemon.
+        os.write(2, f"naruto: could not detach: {error}\n".encode())
+        os._exit(1)
     return True, writer
 
 

@@ -33,8 +33,9 @@ def take(path: str) -> int | None:
 def write(fd: int) -> None:
     """Write our pid, and a newline, into the locked file."""
     os.fchmod(fd, 0o600)
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+    line = b"%d\n" % os.getpid()
+    os.pwrite(fd, line, 0)  # first, so that a restarted master's never looks empty
+    os.ftruncate(fd, len(line))
 
 
 def holder(path: str) -> int | None:
@@ -46,7 +47,7 @@ def holder(path: str) -> int | None:
     try:
         if _try(fd, fcntl.LOCK_SH):
             return None
-        return int(os.pread(fd, 32, 0) or b"0") or None
+        return int(os.pread(fd, 32, 0).partition(b"\n")[0] or b"0") or None
     except ValueError:
         return None  # locked by something that is no master of ours
     finally:

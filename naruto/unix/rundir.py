@@ -72,12 +72,15 @@ class RunDir:
         """What is in it."""
         return sorted(os.listdir(self.fd))
 
-    def unlink(self, name: str) -> None:
-        """Remove a file, if it's there."""
+    def unlink(self, name: str) -> str:
+        """Remove a file; return why it could not be removed, or nothing."""
         try:
             os.unlink(name, dir_fd=self.fd)
         except FileNotFoundError:
             pass  # gone already is what was wanted
+        except OSError as error:
+            return f"{name} could not be removed: {error.strerror}"
+        return ""
 
     def clear(self, spared: frozenset[str] = frozenset()) -> None:
         """Remove every file of ours but those named."""

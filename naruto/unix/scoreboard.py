@@ -40,6 +40,9 @@ class Doing(IntEnum):
     STOPPING = 5
 
 
+_DOINGS = frozenset(Doing)
+
+
 @attrs.frozen
 class Reading:
     """A line as the master saw it; times are in seconds."""
@@ -92,7 +95,8 @@ class Line:
         n = self.numbers
         text = bytes(self.text).split(b"\0", 1)[0].decode(errors="ignore")
         times = (n[BEGAN] / 1e9, n[BUSY] / 1e9, n[LONGEST] / 1e9)
-        return Reading(Doing(n[STATE]), n[LOOPS], n[ERRORS], *times, text)
+        doing = Doing(n[STATE]) if n[STATE] in _DOINGS else Doing.STARTING  # a stray store
+        return Reading(doing, n[LOOPS], n[ERRORS], *times, text)
 
 
 @attrs.define
@@ -112,7 +116,11 @@ class Segment:
         """
         flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
         fd = os.memfd_create("naruto-scoreboard", flags)
-        os.posix_fallocate(fd, 0, lines * BYTES)
+        try:
+            os.posix_fallocate(fd, 0, lines * BYTES)
+        except OSError:
+            os.close(fd)
+            raise
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
         if sys.version_info >= (3, 13):

@@ -31,6 +31,19 @@ _SIGSET_BYTES = 128  # sizeof(sigset_t) of glibc and musl
 _SI_KERNEL = 0x80
 
 
+def _users() -> dict[int, str]:
+    """Name the likely senders beforehand: looking one up may mean to wait for a network."""
+    users = {0: "root"}
+    try:
+        users[os.getuid()] = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        pass  # a container's user without a name is known by its number
+    return users
+
+
+_USERS = _users()
+
+
 @attrs.frozen
 class Caught:
     """A signal that came.
@@ -84,10 +97,21 @@ class Wakeup:
         while (info := signal.sigtimedwait(self.signals, 0)) is not None:
             yield Caught(_name(info.si_signo), _sender(info), info.si_code == _SI_KERNEL)
         try:
-            for number in os.read(self.polled[1], 4096):
-                yield Caught(_name(number))
+            numbers = os.read(self.polled[1], 4096)
         except BlockingIOError:
-            pass  # nothing fell into the net
+            return  # nothing fell into the net
+        for number in numbers:
+            if number in self.signals:
+                yield Caught(_name(number))
+            elif self._wakeup_fd_before >= 0:
+                self._pass_on(number)
+
+    def _pass_on(self, number: int) -> None:
+        """Let the program have a signal of its own, which our net has caught."""
+        try:
+            os.write(self._wakeup_fd_before, bytes([number]))
+        except OSError:
+            pass  # full: the program has enough to wake it; closed: it wants none
 
     def uninstall(self) -> None:
         """Put everything back as it was, for a program that goes on."""
@@ -132,8 +156,4 @@ def _name(number: int) -> str:
 def _sender(info: signal.struct_siginfo) -> str:
     if info.si_code == _SI_KERNEL:
         return "the kernel"
-    try:
-        user = pwd.getpwuid(info.si_uid).pw_name
-    except KeyError:
-        user = str(info.si_uid)
-    return f"pid {info.si_pid} of user {user}"
+    return f"pid {info.si_pid} of user {_USERS.get(info.si_uid, info.si_uid)}"

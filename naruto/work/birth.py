@@ -58,19 +58,33 @@ class Cradle:
 def live(child: Child, cradle: Cradle) -> NoReturn:
     """Be the worker: from the fork to the end of the process."""
     status = 1
+    mailbox = Mailbox(str(child.id), child.outbox.fd, cradle.to_master, cradle.lifeline)
     try:
         atexit._clear()
         _let_go(cradle)
-        status = _worker(child, cradle).run()
+        status = _worker(child, cradle, mailbox).run()
     except SettingsError as error:
         _last_words(child, str(error))
     except SystemExit as error:
-        _last_words(child, f"sys.exit({error.code!r}) was called before the first loop")
+        _last_words(child, f"sys.exit({error.code!r}) was called outside of business()")
         status = error.code if isinstance(error.code, int) else 1
     except BaseException as error:
         _last_words(child, target.formatted(error))
     finally:
+        _say_done(mailbox)
         _end(status)
+
+
+def _say_done(mailbox: Mailbox) -> None:
+    """Say that there will be no more loops, also where the life ended by an error.
+
+    Threads may keep the process alive: from here on it has stop_timeout to end.
+    """
+    try:
+        if not mailbox.finished:
+            mailbox.say("done", reason=mailbox.order)
+    except Exception:
+        traceback.print_exc()  # the user's code has closed our pipes: the exit tells as well
 
 
 def _let_go(cradle: Cradle) -> None:
@@ -82,12 +96,13 @@ def _let_go(cradle: Cradle) -> None:
     os.close(null)
 
 
-def _worker(child: Child, cradle: Cradle) -> WorkerProcess:
+def _worker(child: Child, cradle: Cradle, mailbox: Mailbox) -> WorkerProcess:
     who = child.id
-    mailbox = Mailbox(str(who), child.outbox.fd, cradle.to_master, cradle.lifeline)
     dispositions.become_worker(mailbox.leave_by_signal, cradle.ignored)
     _log(f"{who.group}-{who.index}", cradle.log_to)
     _register_exits()
+    born: list[WorkerProcess] = []
+    os.register_at_fork(after_in_child=lambda: _disown(born, mailbox, child, cradle))
     target.prepare_imports(cradle.directory, cradle.started_in)
     cls = target.load(cradle.group.target or target.DEMO)
     post = Post(
@@ -101,10 +116,9 @@ def _worker(child: Child, cradle: Cradle) -> WorkerProcess:
         line=child.line,
         last_words=child.last_words,
     )
-    worker = cls.create(post)
+    worker = cls.create(post, born.append)
     _set(worker, cradle.group)
     worker.set_title(str(who))
-    os.register_at_fork(after_in_child=lambda: _disown(worker, mailbox, child, cradle))
     return worker
 
 
@@ -134,11 +148,12 @@ def _set(worker: WorkerProcess, group: GroupSettings) -> None:
             setattr(worker, option.name, value)
 
 
-def _disown(worker: WorkerProcess, mailbox: Mailbox, child: Child, cradle: Cradle) -> None:
+def _disown(born: list[WorkerProcess], mailbox: Mailbox, child: Child, cradle: Cradle) -> None:
     """Take everything of naruto's from a process that the worker has forked."""
     mailbox.drop()
     os.close(child.last_words)
-    worker._post = attrs.evolve(worker._post, line=Line.of_nobody())
+    for worker in born:
+        worker._post = attrs.evolve(worker._post, line=Line.of_nobody())
     cradle.board.close()
     capture.undo()
 

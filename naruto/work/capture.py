@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from loguru import logger
 
@@ -17,50 +17,47 @@ from .. import log
 _KNOWN_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 
 
-class Stream(io.TextIOBase):
-    """Stands in for sys.stdout in a worker: each line that is printed becomes a record."""
+class ToLog(io.RawIOBase):
+    """The bottom of a text stream: each line that arrives becomes a record."""
 
-    def __init__(self, level: str, original: Any) -> None:
+    def __init__(self, level: str, original: TextIO) -> None:
+        super().__init__()
+        self.original = original
         self._level = level
-        self._original = original
-        self._rest = ""
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """What a program that asks expects of a text stream."""
-        return "utf-8"
-
-    @property
-    def buffer(self) -> Any:
-        """The bytes below; what is written there goes past the log."""
-        return self._original.buffer
-
-    def fileno(self) -> int:
-        """Return the descriptor of the original stream."""
-        number: int = self._original.fileno()
-        return number
+        self._rest = b""
 
     def writable(self) -> bool:
         """Say yes."""
         return True
 
-    def write(self, text: str) -> int:
-        """Log each line that ``text`` completes."""
-        *lines, self._rest = (self._rest + text).split("\n")
+    def fileno(self) -> int:
+        """Return the descriptor of the original stream."""
+        return self.original.fileno()
+
+    def write(self, data: Any) -> int:
+        """Log each line that is completed."""
+        *lines, self._rest = (self._rest + bytes(data)).split(b"\n")
         if lines:
-            log.write(self._level, "\n".join(lines))
-        return len(text)
+            log.write(self._level, b"\n".join(lines).decode(errors="replace"))
+        return len(data)
 
     def finish(self) -> None:
         """Log what was printed without a newline."""
         if self._rest:
-            self.write("\n")
+            self.write(b"\n")
+
+
+def _stream(level: str, original: TextIO) -> io.TextIOWrapper:
+    bottom: Any = ToLog(level, original)
+    return io.TextIOWrapper(
+        bottom, "utf-8", errors="backslashreplace", newline="\n", write_through=True
+    )
 
 
 def start() -> None:
     """Let what user code prints, and sends to ``logging``, land in the log."""
-    sys.stdout = Stream("INFO", sys.stdout)
-    sys.stderr = Stream("WARNING", sys.stderr)
+    sys.stdout = _stream("INFO", sys.stdout)
+    sys.stderr = _stream("WARNING", sys.stderr)
     _bridge_logging()
 
 
@@ -88,23 +85,37 @@ def _bridge_logging() -> None:
 def undo() -> None:
     """Give a process that a worker has forked the plain streams, and no sink."""
     for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if isinstance(stream, Stream):
-            setattr(sys, name, stream._original)
+        bottom = _bottom(getattr(sys, name))
+        if bottom is not None:
+            setattr(sys, name, bottom.original)
     log.forget_all()
 
 
 def finish() -> None:
     """Log what was printed without a newline at the end."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, Stream):
-            stream.finish()
+        stream.flush()
+        bottom = _bottom(stream)
+        if bottom is not None:
+            bottom.finish()
+
+
+def _bottom(stream: Any) -> ToLog | None:
+    """Return what we have put below a stream; the user may have put another in its place."""
+    bottom = getattr(stream, "buffer", None)
+    return bottom if isinstance(bottom, ToLog) else None
 
 
 class _Bridge(logging.Handler):
     """Passes records of the standard library's logging on."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._pass_on(record)
+        except Exception:  # a bad format string, as every handler has to expect
+            self.handleError(record)
+
+    def _pass_on(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if record.exc_info:
             text += "\n" + self.format(record).partition("\n")[2]

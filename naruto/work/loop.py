@@ -87,6 +87,10 @@ class Loop:
                 await self.failed(error)
             except SystemExit as error:
                 self.status, self.leaving = _exit_status(error), True
+            except BaseException as error:  # a KeyboardInterrupt of the user's own, say
+                self.give_up(
+                    f"business() raised {type(error).__name__}: leaving\n{_formatted(error)}"
+                )
             else:
                 if result is not True:
                     await self.rest(self.rest_after(result))
@@ -137,6 +141,9 @@ class Loop:
         log.write("ERROR", f"business() raised{about}\n{_formatted(error)}")
         try:
             await call(self.worker.on_error, error)
+        except SystemExit as second:
+            self.status, self.leaving = _exit_status(second), True
+            return
         except Exception as second:
             log.write("ERROR", f"on_error raised\n{_formatted(second)}")
             self.give_up(f"on_error raised: leaving\n{_formatted(second)}")
@@ -162,7 +169,7 @@ class Loop:
             self._told_off = True
             log.write(
                 "WARNING",
-                f"business() returned {result!r:.80}; True (go round at once), None (rest)"
+                f"business() returned {_shown(result)}; True (go round at once), None (rest)"
                 " and False (nothing found) mean something, so this is taken as None",
             )
         interval = duration(self.worker.interval, zero=True)
@@ -189,10 +196,13 @@ class Loop:
         try:
             found = self.worker.wake_on()
             several = found if isinstance(found, Iterable) else (found,)
-            return [f if isinstance(f, int) else f.fileno() for f in several if f is not None]
+            fds = [f if isinstance(f, int) else f.fileno() for f in several if f is not None]
         except Exception as error:
             log.write("ERROR", f"wake_on() failed\n{_formatted(error)}")
             return []
+        if any(fd < 0 for fd in fds):
+            log.write("WARNING", "wake_on() returned something that is closed")
+        return [fd for fd in fds if fd >= 0]
 
 
 async def _spin(loop: Loop) -> object:
@@ -259,6 +269,14 @@ def _formatted(error: BaseException) -> str:
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+
+
+def _shown(value: object) -> str:
+    """Return a value's repr; the user's own may raise."""
+    try:
+        return f"{value!r:.80}"
+    except Exception:
+        return f"a {type(value).__name__}"
 
 
 def _exit_status(error: SystemExit) -> int:

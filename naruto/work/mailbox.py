@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 import os
 import select
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import attrs
 
 from .. import log
-from ..core.messages import LEAVE, Lines, Message, MessageError, decode, encode, excerpt
+from ..core.messages import LEAVE, Lines, Message, MessageError, decode, encode, excerpt, number
 from ..unix import fifo
+from ..unix.timeouts import milliseconds
 
 ORPHANED = "orphaned"
 """The reason to leave of a worker whose master is dead."""
@@ -38,6 +40,9 @@ class Mailbox:
         may_go: It was told to begin.
         hold: The number of the hold that it is under, or None.
         canary: Its first loop proves new code.
+        finished: It has said that its last loop is over.
+        deaf: Its pipes are closed: this is a process that the worker has forked.
+        on_news: Called when something was taken out of the pipe, in the loop's thread.
     """
 
     me: str
@@ -49,38 +54,39 @@ class Mailbox:
     may_go: bool = False
     hold: int | None = None
     canary: bool = False
+    finished: bool = False
+    deaf: bool = False
+    on_news: Callable[[], None] = lambda: None
     looked_at: float = 0.0
     _lines: Lines = attrs.field(factory=Lines)
-    _poll: select.poll = attrs.field(factory=select.poll)
-
-    def __attrs_post_init__(self) -> None:
-        self._poll.register(self.inbox, select.POLLIN)
-        self._poll.register(self.lifeline, select.POLLIN)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
+    _owner: int = attrs.field(factory=threading.get_ident)
 
     def look(self) -> None:
-        """Take what is there, without waiting."""
+        """Take what is there, without waiting; any thread of the worker's may look."""
         self.looked_at = time.monotonic()
-        self._take(self._poll.poll(0))
+        self._take(self._poll().poll(0))
 
     def wait(self, seconds: float | None, wake_on: Iterable[int] = ()) -> None:
         """Wait for a message, the master's death, a descriptor to be readable, or time."""
-        extra = self._watch(wake_on)
-        try:
-            timeout = None if seconds is None else math.ceil(seconds * 1000)
-            ready = self._poll.poll(timeout)
-        finally:
-            for fd in extra:
-                self._poll.unregister(fd)
+        poll, extra = self._poll(), set(wake_on)
+        for fd in extra:
+            poll.register(fd, select.POLLIN)
+        end = math.inf if seconds is None else time.monotonic() + seconds
+        while not (ready := poll.poll(milliseconds(end - time.monotonic()))):
+            if time.monotonic() >= end:
+                return
         for fd, happened in ready:
             if happened & select.POLLNVAL and fd in extra:
                 log.write("WARNING", f"wake_on() returned descriptor {fd}, which is closed")
-                self.wait(seconds, [other for other in extra if other != fd])
+                self.wait(seconds, extra - {fd})
                 return
         self._take(ready)
 
     def say(self, verb: str, **args: object) -> None:
         """Tell the master something; wait for room in its pipe, which is rarely needed."""
         message = encode(verb, {"worker": self.me, **args})
+        self.finished = self.finished or verb == "done"
         room = select.poll()
         room.register(self.outbox, select.POLLOUT)
         room.register(self.lifeline, select.POLLIN)
@@ -98,7 +104,7 @@ class Mailbox:
         """Close every pipe, in a process that the worker has forked: it is told nothing."""
         for fd in (self.inbox, self.outbox, self.lifeline):
             os.close(fd)
-        self._poll = select.poll()
+        self.deaf = True
 
     def leave_by_signal(self) -> None:
         """TERM: put ``stop`` into the own pipe, as a hand would."""
@@ -107,11 +113,14 @@ class Mailbox:
         except BlockingIOError:
             self._obey(Message("stop"))  # the pipe is full: nothing in it is stronger
 
-    def _watch(self, wake_on: Iterable[int]) -> set[int]:
-        extra = set(wake_on) - {self.inbox, self.lifeline}
-        for fd in extra:
-            self._poll.register(fd, select.POLLIN)
-        return extra
+    def _poll(self) -> select.poll:
+        """Return a new poll: one object can't serve two threads at a time."""
+        poll = select.poll()
+        if not self.deaf:
+            poll.register(self.inbox, select.POLLIN)
+            if self.order != ORPHANED:  # else its end of file would wake us for ever
+                poll.register(self.lifeline, select.POLLIN)
+        return poll
 
     def _take(self, ready: list[tuple[int, int]]) -> None:
         for fd, _ in ready:
@@ -121,36 +130,50 @@ class Mailbox:
                 self._orphan()
 
     def _read(self) -> None:
-        for line in self._lines.feed(fifo.read(self.inbox)):
+        with self._lock:
+            lines = list(self._lines.feed(fifo.read(self.inbox)))
+        for line in lines:
             try:
                 self._obey(decode(line))
             except MessageError as error:
                 log.write("WARNING", f"line in {self.me}.pipe skipped: {error}{excerpt(line)}")
+        if lines:
+            self._tell_loop()
+
+    def _tell_loop(self) -> None:
+        """Wake the loop, if it waits for what somebody else has just taken out of the pipe.
+
+        A task in its event loop has ``on_news`` for that; another thread puts an empty
+        line into the pipe, which ends the loop's wait and means nothing.
+        """
+        if threading.get_ident() == self._owner:
+            self.on_news()
+            return
+        try:
+            os.write(self.inbox, b"\n")
+        except BlockingIOError:
+            pass  # the pipe is full: there is more than enough to wake it
 
     def _obey(self, message: Message) -> None:
         if message.verb in LEAVE:
-            self._leave(message.verb, message.args.get("deadline"))
+            given = "deadline" in message.args
+            self._leave(message.verb, number(message.args, "deadline") if given else None)
         elif message.verb == "hold":
-            self.hold = _whole(message.args.get("number"))
+            given = "number" in message.args
+            self.hold = int(number(message.args, "number")) if given else 0
         elif message.verb == "go":
             self.may_go, self.hold = True, None
             self.canary = message.args.get("canary") is True
         else:
             raise MessageError("unknown verb; a worker knows go, hold, reload, quit and stop")
 
-    def _leave(self, verb: str, deadline: object) -> None:
+    def _leave(self, verb: str, deadline: float | None) -> None:
         if self.order is not None and _STRENGTH[self.order] >= _STRENGTH[verb]:
             return
-        self.order = verb
-        if isinstance(deadline, (int, float)):
-            self.deadline = float(deadline)
+        self.order, self.deadline = verb, deadline
 
     def _orphan(self) -> None:
         if self.order == ORPHANED:
             return
         self.order, self.deadline = ORPHANED, None
-        self._poll.unregister(self.lifeline)
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
+        self._tell_loop()

@@ -876,3 +876,15 @@ def test_state_is_frozen() -> None:
     world = serving()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         world.state.up = False
+
+
+def test_a_strange_group_spoils_nothing_for_others() -> None:
+    """Two ask at one time, one for a group that there isn't: the other is granted."""
+    world = serving({"web": Policy()})
+    wrong, right = world.ask("reload", "wbe"), world.ask("reload", "web")
+    world.read_settings()
+    assert world.answers[wrong].status == 2
+    assert right not in world.answers
+    world.read_settings()
+    world.settle()
+    assert world.answers[right].status == 0

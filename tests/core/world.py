@@ -241,8 +241,10 @@ class World:
         self.generation += 1
         wish = self.state.reading
         if wish is not None:
-            names = wish.groups or {**self.accepted, **self.settings}
-            if all(name in self.accepted or name in self.settings for name in names):
+            known = {**self.accepted, **self.settings}
+            asked = [groups for _, groups in wish.asked if all(g in known for g in groups)]
+            names = known if () in asked else {name for groups in asked for name in groups}
+            if asked:
                 self.coming = {name: self.settings.get(name) for name in names}
                 self.coming_generation = self.generation
         self.feed(events.SettingsRead(dict(self.settings), self.generation))

@@ -49,6 +49,24 @@ GATED = """
 """A worker whose every loop waits at a Gate called "gate"."""
 
 
+GATED_START = """
+    import os
+    from naruto import WorkerProcess
+
+    class Orders(WorkerProcess):
+        interval = "10ms"
+
+        def on_start(self):
+            print(f"start {self.index} of generation {self.generation}")
+            if self.generation > 1 and self.index > 0:
+                os.read(os.open("gate", os.O_RDONLY), 1)
+
+        def business(self):
+            pass
+"""
+"""A worker whose start, but for the first and the canary's, waits at a gate."""
+
+
 class Gate:
     """A FIFO at which user code waits with ``os.read(fd, 1)``.
 
@@ -85,6 +103,17 @@ class Gate:
         frames: TracebackType | None,
     ) -> None:
         self.open()
+
+
+def program(body: str, more: str = "") -> dict[str, str]:
+    """Return shop.py with a class Orders; ``body`` is indented by four more."""
+    indented = "\n".join(f"    {line}" for line in body.strip("\n").splitlines())
+    return {
+        "shop.py": "import asyncio, os, socket, sys, time\n"
+        "from naruto import WorkerProcess\n"
+        f"{more}\n\n"
+        f"class Orders(WorkerProcess):\n{indented}\n"
+    }
 
 
 def ask(service: Service, verb: str, **args: Any) -> dict[str, Any]:

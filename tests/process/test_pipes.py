@@ -45,7 +45,7 @@ GARBAGE: dict[str, tuple[bytes, str]] = {
     "a reply to the master": (b'stop {"reply": "master.pipe"}\n', "bare name"),
     "nobody is ready": (b"ready\n", "does not say which worker"),
     "somebody is ready": (b'ready {"worker": "x"}\n', "does not say which worker"),
-    "held by text": (b'held {"worker": "a-0.1", "number": "1"}\n', "must be numbers"),
+    "held by text": (b'held {"worker": "a-0.1", "number": "1"}\n', "must be a number"),
 }
 """What may stand in the master's pipe, and what the log says to it."""
 
@@ -239,12 +239,12 @@ def test_a_client_that_never_reads(new_service: NewService) -> None:
 
 
 def test_a_client_that_has_gone(service: Service) -> None:
-    """A reply pipe that nobody reads is passed over."""
+    """A reply pipe that nobody reads is passed over, and removed."""
     path = str(service.pipe("reply-gone.pipe"))
     fifo.make(path)
     service.echo('status {"reply": "reply-gone.pipe"}\n')
     assert shown(service)["state"] == "running"
-    os.unlink(path)
+    assert not os.path.exists(path)
 
 
 @pytest.mark.parametrize(

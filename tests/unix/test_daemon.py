@@ -19,7 +19,7 @@ def _detach(log: Path) -> Any:
 
     def work() -> Any:
         os.umask(0o077)
-        is_daemon, pipe = daemon.detach(str(log))
+        is_daemon, pipe = daemon.detach(daemon.open_log(str(log)))
         if is_daemon:
             os.write(pipe, json.dumps(_facts()).encode())
             os.write(1, b"by Python\n")
@@ -80,4 +80,4 @@ def test_a_new_log_is_not_for_everybody(tmp_path: Path) -> None:
 def test_a_log_that_cant_be_opened(tmp_path: Path) -> None:
     """It is told before anything is forked."""
     with pytest.raises(FileNotFoundError):
-        daemon.detach(str(tmp_path / "no" / "a.log"))
+        daemon.open_log(str(tmp_path / "no" / "a.log"))
