@@ -82,6 +82,7 @@ class CommandLine:
         if pid:
             return pid
         try:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
             self._exec({PROBE: identity})

@@ -139,6 +139,8 @@ class MasterProcess(Process):
     def _move_out(self) -> None:
         if not self._state.up:
             self._answer_returning(1, "the service did not come up again; its log says why")
+        if self._probe is not None:  # killed when the end began
+            self._probe.ended(children.reap(self._probe.pid))
         self._replies.close()
         if self.again:
             self._premises.close_for_restart()
@@ -209,9 +211,8 @@ class MasterProcess(Process):
                 self._surviving(partial(self._bury, one))
         for signal in caught:
             if signal.name != "CHLD":
-                self._inbox.append(
-                    events.Signalled(signal.name, signal.by, self._hung_up(signal))
-                )
+                event = events.Signalled(signal.name, signal.by, self._hung_up(signal))
+                self._inbox.append(event)
 
     def _hung_up(self, caught: Caught) -> bool:
         """Whether HUP means that the terminal has gone, not that somebody wants a reload."""

@@ -17,6 +17,8 @@ from .turn import Turn
 
 PROBE = "probe"
 """The key of the alarm for a check that doesn't end."""
+MOST_NAMED = 20
+"""How many killed workers an answer names; the log has them all."""
 PROBE_TIMEOUT = 30.0
 """Seconds that the check before a restart may take."""
 
@@ -103,7 +105,9 @@ def end_if_empty(turn: Turn) -> None:
         return
     text = closing.text
     if closing.cut:
-        text = "killed: " + "; ".join(closing.cut)
+        more = len(closing.cut) - MOST_NAMED
+        text = "killed: " + "; ".join(closing.cut[:MOST_NAMED])
+        text += f"; and {more} more, see the log" if more > 0 else ""
     status = closing.status or (1 if closing.cut else 0)
     for client in closing.clients:
         turn.emit(Answer(client, status, text))

@@ -144,13 +144,14 @@ def _exited(turn: Turn, event: events.Exited) -> None:
     worker = turn.step(worker, Happening.EXITED)
     _report(turn, worker, event)
     turn.remove(worker)
-    if turn.state.closing is None and not (turn.state.up or worker.was_ready):
+    refill = turn.state.up or worker.was_ready or worker.by_hand
+    if turn.state.closing is None and not refill:
         closing.fail_start(turn, worker, event)
     if turn.state.closing is not None:
         closing.after_end(turn, worker, event)
         return
     if not turn.state.up:
-        turn.change(unready=turn.state.unready + 1)
+        turn.change(unready=turn.state.unready + worker.was_ready)
         staffing.count_failure(turn, worker)
         staffing.fill(turn, worker.id.slot)
         return
@@ -178,13 +179,16 @@ def _report(turn: Turn, worker: Worker, event: events.Exited) -> None:
     asked = worker.order is not None or worker.by_hand
     end = (worker.cause and f"was killed ({worker.cause})") or f"ended with {event.how}"
     text = f"{worker.id} (pid {worker.pid}, generation {worker.generation}) {end}"
-    if event.doing and event.how != "exit status 0":
+    if event.doing:
         turn.log("error", f"{text} {event.doing}")
     elif worker.cause or not (asked and event.how == "exit status 0"):
         turn.log("warning", text + (f" after {worker.order.verb}" if worker.order else ""))
     else:
         verb = worker.order.verb if worker.order else "a line in its pipe"
         turn.log("debug", f"{text} after {verb}")
+
+    if event.last_words and event.how.startswith("signal"):
+        turn.log("error", f"last words of {worker.id}:\n{event.last_words}")
 
 
 def _stranger_gone(turn: Turn, event: events.StrangerGone) -> None:

@@ -86,7 +86,7 @@ class Crew:
         child = self.members.pop(who)
         if child.outbox.blocked:
             self.watch(child, False)
-        doing = snapshot.doing(child, time.monotonic()) if ended.failed else ""
+        doing = snapshot.doing(child, time.monotonic())
         words = ""
         try:
             words = child.bury(self.premises.board)

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 import attrs
 
+from .. import log
 from ..again import Restart
 from ..core.state import WorkerId
 from ..errors import AlreadyRunning, RunDirError
@@ -84,7 +85,8 @@ class Premises:
         spared = {pidfile.NAME, *(f"{who}.pipe" for who in strangers.values())}
         if inlet is not None:
             spared |= {MASTER_PIPE, *_replies(names)}
-        home.clear(frozenset(spared))
+        if problems := home.clear(frozenset(spared)):
+            raise RunDirError(f"run directory {home.path}: {problems[0]}; nothing was changed")
         if inlet is None:
             fifo.make(pipe)
             inlet = fifo.open_both(pipe)
@@ -117,11 +119,17 @@ class Premises:
         return who
 
     def close(self) -> None:
-        """Leave nothing behind but what former masters' living workers still read."""
-        self._clear(frozenset())
+        """Leave nothing behind but what former masters' living workers still read.
+
+        If the pid file is not ours any more, somebody has removed it and another master
+        has moved in: then everything that is there is that one's.
+        """
+        ours = pidfile.is_at(self.lock, self.rundir.file(pidfile.NAME))
+        self._clear(frozenset() if ours else frozenset(self.rundir.names()))
         os.close(self.inlet)
-        self.rundir.unlink(pidfile.NAME)
-        self.rundir.remove()
+        if ours:
+            self.rundir.unlink(pidfile.NAME)
+            self.rundir.remove()
         os.close(self.lock)
         self.rundir.close()
 
@@ -132,7 +140,8 @@ class Premises:
 
     def _clear(self, spared: frozenset[str]) -> None:
         strangers = {f"{who}.pipe" for who in self.strangers.values()}
-        self.rundir.clear(spared | strangers | {pidfile.NAME})
+        for problem in self.rundir.clear(spared | strangers | {pidfile.NAME}):
+            log.write("WARNING", problem)
         self.lifeline.close()
         self.board.close()
         for fd in (self.to_master, *self.strangers):

@@ -51,8 +51,8 @@ class Replies:
         """Return what is wrong with the name of a reply pipe; nothing if it will do."""
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             return "reply must be a bare name such as reply-1.pipe"
-        if not fifo.is_fifo(name, self.rundir.fd):
-            return f"reply: {name} is no FIFO in the run directory"
+        if not fifo.is_ours(name, self.rundir.fd):
+            return f"reply: {name} is no FIFO of ours in the run directory"
         return ""
 
     def send(self, name: str, answer: dict[str, Any]) -> None:

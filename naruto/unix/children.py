@@ -80,3 +80,8 @@ def reap_these(pids: Iterable[int]) -> Iterator[Ended]:
             continue
         if pid:
             yield Ended(pid, status)
+
+
+def reap(pid: int) -> Ended:
+    """Wait for a child that is about to end, because it was killed."""
+    return Ended(*os.waitpid(pid, 0))

@@ -32,15 +32,23 @@ def open_both(path: str) -> int:
     return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
-def open_for_writing(path: str, dir_fd: int | None = None) -> int | None:
+def open_for_writing(
+    path: str, dir_fd: int | None = None, owner: int | None = None
+) -> int | None:
     """Open a FIFO that somebody reads.
 
+    Args:
+        path: Where it is.
+        dir_fd: The open directory that a relative path counts from.
+        owner: The uid that it must belong to; None for the effective user.
+
     Returns:
-        The descriptor, or None where nobody reads, or no FIFO of ours is there.
+        The descriptor, or None where nobody reads, or no FIFO of the owner's is there.
     """
     try:
         status = os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
-        if not stat.S_ISFIFO(status.st_mode) or status.st_uid != os.geteuid():
+        wanted = os.geteuid() if owner is None else owner
+        if not stat.S_ISFIFO(status.st_mode) or status.st_uid != wanted:
             return None
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
         return os.open(path, flags, dir_fd=dir_fd)
@@ -58,12 +66,13 @@ def read(fd: int) -> bytes:
         return b""
 
 
-def is_fifo(path: str, dir_fd: int | None = None) -> bool:
-    """Whether a FIFO is there, itself and not behind a link."""
+def is_ours(path: str, dir_fd: int | None = None) -> bool:
+    """Whether a FIFO of the effective user is there, itself and not behind a link."""
     try:
-        return stat.S_ISFIFO(os.stat(path, dir_fd=dir_fd, follow_symlinks=False).st_mode)
+        status = os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
     except OSError:
         return False
+    return stat.S_ISFIFO(status.st_mode) and status.st_uid == os.geteuid()
 
 
 @attrs.define

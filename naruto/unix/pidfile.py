@@ -24,7 +24,7 @@ def take(path: str) -> int | None:
         if not _lock(fd):
             os.close(fd)
             return None
-        if _is_at(fd, path):
+        if is_at(fd, path):
             write(fd)
             return fd
         os.close(fd)  # its holder has just removed it: that lock is of nothing
@@ -70,7 +70,8 @@ def _try(fd: int, kind: int) -> bool:
     return True
 
 
-def _is_at(fd: int, path: str) -> bool:
+def is_at(fd: int, path: str) -> bool:
+    """Whether the open file is still the one at its path."""
     try:
         there = os.stat(path, follow_symlinks=False)
     except OSError:

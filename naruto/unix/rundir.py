@@ -82,11 +82,14 @@ class RunDir:
             return f"{name} could not be removed: {error.strerror}"
         return ""
 
-    def clear(self, spared: frozenset[str] = frozenset()) -> None:
-        """Remove every file of ours but those named."""
-        for name in self.names():
-            if name not in spared and (name.endswith(".pipe") or name == pidfile.NAME):
-                self.unlink(name)
+    def clear(self, spared: frozenset[str] = frozenset()) -> list[str]:
+        """Remove every file of ours but those named; return why any could not be."""
+        doomed = [
+            name
+            for name in self.names()
+            if name not in spared and (name.endswith(".pipe") or name == pidfile.NAME)
+        ]
+        return [problem for name in doomed if (problem := self.unlink(name))]
 
     def close(self) -> None:
         """Let go of it."""

@@ -34,6 +34,7 @@ async def _live(worker: WorkerProcess, mailbox: Mailbox, line: Line) -> int:
 
     def mail() -> None:
         mailbox.look()
+        mailbox.take_news()  # this wakes the loop itself
         woken.set()
         if mailbox.order == ORPHANED:  # its end of file would wake us for ever
             events.remove_reader(mailbox.lifeline)
@@ -50,7 +51,12 @@ async def _live(worker: WorkerProcess, mailbox: Mailbox, line: Line) -> int:
                 events.remove_reader(fd)
                 os.close(fd)
 
-    mailbox.on_news = woken.set  # a task of the user's that looks takes it from under us
+    def news() -> None:
+        mailbox.take_news()
+        woken.set()
+
+    mailbox.has_tasks = True
+    events.add_reader(mailbox.news, news)
     for fd in (mailbox.inbox, mailbox.lifeline):
         events.add_reader(fd, mail)
     worker.wait_async = wait

@@ -17,6 +17,10 @@ from .. import log
 _KNOWN_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 
 
+LONGEST = 8192
+"""Bytes without a newline after which a line is logged all the same."""
+
+
 class ToLog(io.RawIOBase):
     """The bottom of a text stream: each line that arrives becomes a record."""
 
@@ -37,6 +41,8 @@ class ToLog(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Log each line that is completed."""
         *lines, self._rest = (self._rest + bytes(data)).split(b"\n")
+        if len(self._rest) > LONGEST:
+            lines, self._rest = [*lines, self._rest], b""
         if lines:
             log.write(self._level, b"\n".join(lines).decode(errors="replace"))
         return len(data)

@@ -11,7 +11,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import attrs
 
@@ -42,7 +42,9 @@ class Mailbox:
         canary: Its first loop proves new code.
         finished: It has said that its last loop is over.
         deaf: Its pipes are closed: this is a process that the worker has forked.
-        on_news: Called when something was taken out of the pipe, in the loop's thread.
+        has_tasks: The loop shares its thread with tasks of the user's, in an event loop.
+        news: An eventfd(2) that is readable when something was taken out of the pipe since
+            the loop has last waited: by a thread or a task of the user's that has looked.
     """
 
     me: str
@@ -56,11 +58,11 @@ class Mailbox:
     canary: bool = False
     finished: bool = False
     deaf: bool = False
-    on_news: Callable[[], None] = lambda: None
+    has_tasks: bool = False
     looked_at: float = 0.0
     _lines: Lines = attrs.field(factory=Lines)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
-    _owner: int = attrs.field(factory=threading.get_ident)
+    news: int = attrs.field(factory=lambda: os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
 
     def look(self) -> None:
         """Take what is there, without waiting; any thread of the worker's may look."""
@@ -70,6 +72,8 @@ class Mailbox:
     def wait(self, seconds: float | None, wake_on: Iterable[int] = ()) -> None:
         """Wait for a message, the master's death, a descriptor to be readable, or time."""
         poll, extra = self._poll(), set(wake_on)
+        if threading.current_thread() is threading.main_thread():
+            poll.register(self.news, select.POLLIN)  # only the loop takes it
         for fd in extra:
             poll.register(fd, select.POLLIN)
         end = math.inf if seconds is None else time.monotonic() + seconds
@@ -82,6 +86,15 @@ class Mailbox:
                 self.wait(seconds, extra - {fd})
                 return
         self._take(ready)
+        if any(fd == self.news for fd, _ in ready):
+            self.take_news()
+
+    def take_news(self) -> None:
+        """Make ``news`` unreadable again: the loop looks at what it was told now."""
+        try:
+            os.eventfd_read(self.news)
+        except BlockingIOError:
+            pass  # taken already
 
     def say(self, verb: str, **args: object) -> None:
         """Tell the master something; wait for room in its pipe, which is rarely needed."""
@@ -102,7 +115,7 @@ class Mailbox:
 
     def drop(self) -> None:
         """Close every pipe, in a process that the worker has forked: it is told nothing."""
-        for fd in (self.inbox, self.outbox, self.lifeline):
+        for fd in (self.inbox, self.outbox, self.lifeline, self.news):
             os.close(fd)
         self.deaf = True
 
@@ -130,29 +143,16 @@ class Mailbox:
                 self._orphan()
 
     def _read(self) -> None:
+        """Read and obey, one thread at a time: two orders keep their order."""
         with self._lock:
-            lines = list(self._lines.feed(fifo.read(self.inbox)))
-        for line in lines:
-            try:
-                self._obey(decode(line))
-            except MessageError as error:
-                log.write("WARNING", f"line in {self.me}.pipe skipped: {error}{excerpt(line)}")
-        if lines:
-            self._tell_loop()
-
-    def _tell_loop(self) -> None:
-        """Wake the loop, if it waits for what somebody else has just taken out of the pipe.
-
-        A task in its event loop has ``on_news`` for that; another thread puts an empty
-        line into the pipe, which ends the loop's wait and means nothing.
-        """
-        if threading.get_ident() == self._owner:
-            self.on_news()
-            return
-        try:
-            os.write(self.inbox, b"\n")
-        except BlockingIOError:
-            pass  # the pipe is full: there is more than enough to wake it
+            for line in self._lines.feed(fifo.read(self.inbox)):
+                try:
+                    self._obey(decode(line))
+                except MessageError as error:
+                    why = f"{error}{excerpt(line)}"
+                    log.write("WARNING", f"line in {self.me}.pipe skipped: {why}")
+        if self.has_tasks or threading.current_thread() is not threading.main_thread():
+            os.eventfd_write(self.news, 1)
 
     def _obey(self, message: Message) -> None:
         if message.verb in LEAVE:
@@ -176,4 +176,4 @@ class Mailbox:
         if self.order == ORPHANED:
             return
         self.order, self.deadline = ORPHANED, None
-        self._tell_loop()
+        os.eventfd_write(self.news, 1)

@@ -33,7 +33,8 @@ def prepare_imports(directory: str, started_in: str) -> None:
             must not be found any more.
     """
     os.chdir(directory)
-    stale = {"", started_in, directory}
+    named = set(os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    stale = {"", directory} | ({started_in} - named)  # what the user has put there stays
     sys.path[:] = [directory, *(path for path in sys.path if path not in stale)]
     finder = importlib.machinery.FileFinder.path_hook(
         (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),

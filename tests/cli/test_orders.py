@@ -172,7 +172,7 @@ class TestAnswers:
         assert service.pids() == before
         service.write("naruto.toml", 'target = "shop:poll"\nname = "other"\n')
         done = service.command("reload")
-        assert done.returncode == 2 and "restart" in done.stderr
+        assert done.returncode == 2 and "start anew" in done.stderr
         assert service.command("stop").returncode == 0
 
     def test_stop_now(self, busy: Service) -> None:

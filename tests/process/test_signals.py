@@ -210,7 +210,7 @@ def test_no_signal_cuts_a_worker(new_service: NewService) -> None:
         gate.let(1)
         service.wait_for("end 0")
         service.wait_for("begin 0", count=2)
-        assert pids(service) == {worker}
+        assert pids(service) == {worker}, service.log
         service.signal("TERM", worker)
         gate.open()
         service.wait_for("stopped 0 of generation 1: stop")

@@ -81,7 +81,7 @@ class TestOpen:
         directory = os.open(os.path.dirname(path), os.O_RDONLY)
         writer = fifo.open_for_writing("a.pipe", directory)
         assert writer is not None
-        assert fifo.is_fifo("a.pipe", directory)
+        assert fifo.is_ours("a.pipe", directory)
         os.close(writer)
         os.close(directory)
 
@@ -98,14 +98,14 @@ class TestOpen:
         there = tmp_path / "a.pipe"
         there.write_text("x")
         assert fifo.open_for_writing(str(there)) is None
-        assert not fifo.is_fifo(str(there))
+        assert not fifo.is_ours(str(there))
 
     def test_link_is_not_followed(self, path: str, both: int, tmp_path: Path) -> None:
         """A link to a FIFO is none."""
         link = tmp_path / "link.pipe"
         link.symlink_to(path)
         assert fifo.open_for_writing(str(link)) is None
-        assert not fifo.is_fifo(str(link)) and fifo.is_fifo(path)
+        assert not fifo.is_ours(str(link)) and fifo.is_ours(path)
         with pytest.raises(OSError, match="symbolic links"):
             fifo.open_both(str(link))
 
