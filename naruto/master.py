@@ -98,7 +98,7 @@ class MasterProcess(Process):
             self._descriptors = limits.raise_descriptors()
             stack.callback(limits.restore_descriptors, self._descriptors)
             first = self._generations.first(self._descriptors[1])
-            self._move_in(stack)
+            self._move_in(stack, first.most_workers)
             self._loop(first)
         assert self.exit is not None
         return self.exit.status
@@ -116,11 +116,11 @@ class MasterProcess(Process):
         """Whether the program is to be run again under this pid."""
         return self.exit is not None and self.exit.again
 
-    def _move_in(self, stack: ExitStack) -> None:
+    def _move_in(self, stack: ExitStack, workers: int) -> None:
         self._watch = Watch()
         stack.callback(self._watch.close)
         given, settings = self._restart, self._generations.settings
-        self._premises = Premises.open(self.name, settings.run_dir, given)
+        self._premises = Premises.open(self.name, settings.run_dir, workers, given)
         stack.callback(self._move_out)
         self.pipe = self._premises.pipe
         self._state = State(next_serial=self._premises.first_serial)
@@ -160,7 +160,6 @@ class MasterProcess(Process):
         log.write("INFO", f"naruto {__version__}: master of {self.name} starts in {where}")
         for sentence in self._generations.source.suspects():
             log.write("WARNING", sentence)
-        self._premises.board.reserve(first.most_workers)
         strangers = frozenset(who.slot for who in self._premises.strangers.values())
         self._inbox.append(events.Started(first.policies, first.number, strangers))
         while self.exit is None:

@@ -15,7 +15,7 @@ import attrs
 from .. import log
 from ..again import Restart
 from ..core.state import WorkerId
-from ..errors import AlreadyRunning, RunDirError
+from ..errors import AlreadyRunning, RunDirError, SettingsError
 from ..unix import fifo, pidfile, rundir
 from ..unix.lifeline import Lifeline
 from ..unix.rundir import MASTER_PIPE, RunDir
@@ -45,23 +45,33 @@ class Premises:
     first_serial: int
 
     @classmethod
-    def open(cls, name: str, path: str | None, kept: Restart) -> Premises:
+    def open(cls, name: str, path: str | None, workers: int, kept: Restart) -> Premises:
         """Take the run directory, clear what a crashed master left, and open everything.
 
         Args:
             name: The service's name.
             path: The run directory, or None for the usual place.
+            workers: How many lines the scoreboard must have.
             kept: What a restarted master has open already.
 
         Raises:
             RunDirError: The run directory won't do.
             AlreadyRunning: Another master holds the lock.
+            SettingsError: There is no memory for so many workers.
         """
         with ExitStack() as undo:
+            board = Scoreboard()
+            undo.callback(board.close)
+            try:
+                board.reserve(workers)
+            except OSError as error:
+                raise SettingsError(
+                    f"no room for {workers} workers: {error.strerror}"
+                ) from None
             home = RunDir.make(rundir.place(name, path))
             undo.callback(home.close)
             try:
-                premises = cls._open(name, home, kept, undo)
+                premises = cls._open(name, home, board, kept, undo)
             except OSError as error:
                 what = f"{os.path.basename(error.filename)}: " if error.filename else ""
                 raise RunDirError(
@@ -71,7 +81,9 @@ class Premises:
             return premises
 
     @classmethod
-    def _open(cls, name: str, home: RunDir, kept: Restart, undo: ExitStack) -> Premises:
+    def _open(
+        cls, name: str, home: RunDir, board: Scoreboard, kept: Restart, undo: ExitStack
+    ) -> Premises:
         home.hold()
         lock = kept.lock
         if lock is None:
@@ -96,7 +108,7 @@ class Premises:
             inlet,
             os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC),
             Lifeline.make(),
-            Scoreboard(),
+            board,
             strangers,
             rundir.first_serial(names),
         )

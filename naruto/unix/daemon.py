@@ -45,8 +45,8 @@ def detach(log: int) -> tuple[bool, int]:
 
 
 def open_log(path: str) -> int:
-    """Open a log file to append to."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+    """Open a log file to append to; a FIFO must have its reader, and never blocks."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
     return os.open(path, flags, 0o640)
 
 
