@@ -1,14 +1,15 @@
 """The rate of a worker's loop, against a bare ``while not flag: business()`` in one run.
 
-The worker is a real one: forked, with its pipes, told to leave through its FIFO by a timer
-of the measuring process; it counts on its scoreboard line.
+The worker is a real one, with its pipes and its line on a scoreboard, where it counts.
 """
 
 from __future__ import annotations
 
 import os
-import select
+import signal
+import statistics
 import time
+import timeit
 from collections.abc import Callable
 
 from naruto import WorkerProcess
@@ -17,7 +18,8 @@ from naruto.unix.scoreboard import LOOPS, Scoreboard
 from naruto.work.mailbox import Mailbox
 from naruto.worker import Post
 
-SECONDS = 0.5
+SECONDS = 0.3
+PAIRS = 3
 
 
 class Empty(WorkerProcess):
@@ -33,38 +35,34 @@ class Microsecond(WorkerProcess):
 
     def business(self) -> bool:
         """Count a little."""
-        _microsecond()
+        _count(_WORK)
         return True
 
 
 def _calibrated() -> range:
-    """Return what to count through so that one call takes a microsecond here."""
-    for length in range(1, 1000):
-        work = range(length)
-        began = time.perf_counter()
-        for _ in range(2000):
-            for _ in work:
-                pass
-        if (time.perf_counter() - began) / 2000 >= 0.9e-6:
-            return work
-    return range(1000)
+    """Return what to count through so that one call takes a microsecond here, at its best."""
+    length = 1
+    while _best(range(length)) < 1e-6:
+        length += max(1, length // 20)
+    return range(length)
+
+
+def _best(work: range) -> float:
+    return min(timeit.repeat(lambda: _count(work), number=500, repeat=9)) / 500
+
+
+def _count(work: range) -> None:
+    for _ in work:
+        pass
 
 
 _WORK = _calibrated()
 
 
-def _microsecond() -> None:
-    for _ in _WORK:
-        pass
-
-
 def bare(business: Callable[[], object], seconds: float) -> float:
-    """Return loops a second of the bare loop, stopped by an alarm."""
-    import signal
-
-    flag = []
-    signal.signal(signal.SIGALRM, lambda number, frame: flag.append(1))
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    """Return loops a second of the bare loop, which an alarm ends."""
+    flag: list[int] = []
+    _after(seconds, lambda: flag.append(1))
     loops, began = 0, time.monotonic()
     while not flag:
         business()
@@ -73,39 +71,38 @@ def bare(business: Callable[[], object], seconds: float) -> float:
 
 
 def worker(cls: type[WorkerProcess], seconds: float) -> float:
-    """Return loops a second of a worker that is told to leave after some seconds."""
+    """Return loops a second of a worker, which an alarm tells to leave through its pipe.
+
+    It lives in this process, where the bare loop runs as well: two processes may differ
+    by more than what is measured.
+    """
     board = Scoreboard()
     line = board.take()
     inbox, told = os.pipe2(os.O_NONBLOCK)
     heard, outbox = os.pipe2(os.O_NONBLOCK)
     watched, held = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(held)
-        mailbox = Mailbox("bench-0.1", inbox, outbox, watched)
-        post = Post(
-            "bench", "bench", 0, 1, 1, "", mailbox, line, os.open(os.devnull, os.O_WRONLY)
-        )
-        os._exit(cls.create(post).run())
+    mailbox = Mailbox("bench-0.1", inbox, outbox, watched)
+    post = Post("bench", "bench", 0, 1, 1, "", mailbox, line, held)
     os.write(told, encode("go"))
+    _after(seconds, lambda: os.write(told, encode("quit")))
     began = time.monotonic()
-    select.select([], [], [], seconds)  # the measure itself
-    os.write(told, encode("quit"))
-    os.waitpid(pid, 0)
+    cls.create(post).run()
     rate = line.numbers[LOOPS] / (time.monotonic() - began)
-    for fd in (inbox, told, heard, outbox, watched, held):
+    for fd in (inbox, told, heard, outbox, watched, held, mailbox.news):
         os.close(fd)
     return rate
 
 
+def _after(seconds: float, call: Callable[[], object]) -> None:
+    signal.signal(signal.SIGALRM, lambda number, frame: call())
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
 def _ratio(cls: type[WorkerProcess]) -> float:
+    """Return the median ratio of some pairs."""
     business = cls.__new__(cls).business
-    first, middle, last = (
-        bare(business, SECONDS / 2),
-        worker(cls, SECONDS),
-        bare(business, SECONDS / 2),
-    )
-    return middle / ((first + last) / 2)
+    pairs = [(worker(cls, SECONDS), bare(business, SECONDS)) for _ in range(PAIRS)]
+    return statistics.median(ours / theirs for ours, theirs in pairs)
 
 
 MEASURES = (

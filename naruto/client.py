@@ -126,17 +126,21 @@ class Client:
             self.tell(verb, timeout=timeout, reply=name, **args)
             return wait(timeout, progress)
 
-    def ended(self, timeout: float | None = None) -> bool:
-        """Wait until the master is gone; False if the time is over first.
+    def ended(self, *, process: bool) -> None:
+        """Wait until a master that has answered for the last time is gone.
 
-        Its lock is what counts: the program that an embedded one runs in may go on.
+        Args:
+            process: Wait for its process; else, where a program runs it that goes on, for
+                its lock.
         """
-        end = math.inf if timeout is None else time.monotonic() + timeout
+        fd = pidfd.watch(self.pid) if process else None
+        if fd is not None:
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            poll.poll()
+            os.close(fd)
         while services.running(self.path) == self.pid:
-            if time.monotonic() >= end:
-                return False
             time.sleep(0.005)
-        return True
 
     @contextmanager
     def _waiting(self) -> Iterator[tuple[str, Callable[..., dict[str, Any]]]]:

@@ -193,7 +193,7 @@ class Manager:
         except TooLate as error:
             raise Failed(f"{error}: {_waiting(client)}") from None
         if verb in ("quit", "stop"):
-            client.ended()
+            client.ended(process=not answer["embedded"])
         if answer["status"] != 0:
             raise from_status(answer["status"], answer["text"])
         return str(answer["text"])

@@ -316,7 +316,8 @@ class MasterProcess(Process):
             self._probe.kill()
 
     def _answer(self, effect: effects.Answer) -> None:
-        self._replies.send(effect.client, {"status": effect.status, "text": effect.text})
+        answer = {"status": effect.status, "text": effect.text, "embedded": self._embedded}
+        self._replies.send(effect.client, answer)
 
     def _announce(self, effect: effects.Announce) -> None:
         total = sum(group.policy.workers for group in self._state.groups.values())
