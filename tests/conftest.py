@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,21 @@ NewService = Callable[..., Service]
 
 ROUNDS = 10
 """How often a test that needs many rounds goes round in the suite; --rounds asks for more."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let signals be what they are at a terminal, whoever started the suite.
+
+    A shell's ``&`` starts it with INT and QUIT ignored, and what is ignored stays so in
+    every service that a test starts: right for a service, and no test of INT.
+    """
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
