@@ -147,6 +147,7 @@ def test_stop_wins_over_quit_and_quit_over_reload(new_service: NewService) -> No
         service.wait_for("stop asked for")
         service.signal("USR2")  # weaker: changes nothing
         service.signal("USR1")
+        shown(service)  # answered when everybody has been told: the line is logged before
         gate.open()
         assert service.wait() == 0
     _, complaint = reload.communicate()
