@@ -156,7 +156,7 @@ def _parse(path: str, label: str) -> dict[str, Any]:
         import tomli as tomllib
     try:
         with open(path, "rb") as file:
-            return tomllib.load(file)
+            table: dict[str, Any] = tomllib.load(file)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -165,6 +165,7 @@ def _parse(path: str, label: str) -> dict[str, Any]:
         raise SettingsError(f"{label}: byte {error.start + 1} is not UTF-8") from None
     except ValueError as error:  # TOMLDecodeError, and what int() says of 5000 digits
         raise SettingsError(f"{label}: {_plainer(str(error))}") from None
+    return table
 
 
 def _plainer(message: str) -> str:
