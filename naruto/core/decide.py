@@ -98,10 +98,6 @@ def _attend(turn: Turn, where: SlotId) -> None:
         rollout.advance(turn, where)
 
 
-def _spawned(turn: Turn, event: events.Spawned) -> None:
-    staffing.spawned(turn, event)
-
-
 def _spawn_failed(turn: Turn, event: events.SpawnFailed) -> None:
     worker = staffing.spawn_failed(turn, event)
     if turn.state.closing is not None:
@@ -126,10 +122,6 @@ def _became_ready(turn: Turn, event: events.BecameReady) -> None:
 def _held(turn: Turn, event: events.Held) -> None:
     rollout.held(turn, event)
     _attend(turn, event.worker.slot)
-
-
-def _first_loop_ended(turn: Turn, event: events.FirstLoopEnded) -> None:
-    rollout.first_loop_ended(turn, event)
 
 
 def _last_loop_ended(turn: Turn, event: events.LastLoopEnded) -> None:
@@ -186,7 +178,6 @@ def _report(turn: Turn, worker: Worker, event: events.Exited) -> None:
     else:
         verb = worker.order.verb if worker.order else "a line in its pipe"
         turn.log("debug", f"{text} after {verb}")
-
     if event.last_words and event.how.startswith("signal"):
         turn.log("error", f"last words of {worker.id}:\n{event.last_words}")
 
@@ -249,10 +240,10 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     events.SettingsRead: rollout.begin,
     events.SettingsRefused: rollout.settings_refused,
     events.Probed: closing.probed,
-    events.Spawned: _spawned,
+    events.Spawned: staffing.spawned,
     events.SpawnFailed: _spawn_failed,
     events.BecameReady: _became_ready,
-    events.FirstLoopEnded: _first_loop_ended,
+    events.FirstLoopEnded: rollout.first_loop_ended,
     events.Held: _held,
     events.LastLoopEnded: _last_loop_ended,
     events.Exited: _exited,
