@@ -11,6 +11,7 @@ from .settings import Settings
 from .supervise.generations import Generation
 from .unix import children, lastwords
 from .work import target
+from .work.tracebacks import formatted
 
 
 def check_here(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -54,7 +55,7 @@ def _answer(settings: Settings, output: int) -> None:
     except NarutoError as error:
         answer = {"error": str(error), "status": error.status}
     except BaseException as error:
-        answer = {"error": target.formatted(error), "status": 1}
+        answer = {"error": formatted(error), "status": 1}
     try:
         lastwords.write(output, json.dumps(answer))
     finally:
@@ -67,5 +68,5 @@ def _attributes(what: target.Target | None) -> dict[str, Any]:
     except NarutoError:
         raise
     except BaseException as error:
-        raise Failed(target.formatted(error)) from error
+        raise Failed(formatted(error)) from error
     return target.class_settings(cls)

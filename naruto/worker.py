@@ -1,7 +1,7 @@
 """WorkerProcess: the user's loop, and what it can ask.
 
-Users subclass it. How the loop runs is in ``loop``; what the worker was told is in its
-``mailbox``.
+Users subclass it. How it loops is in ``work/loop.py``; what it was told, and the dispatch of
+the messages that it reads, in ``work/mailbox.py``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,17 @@ import attrs
 
 from .. import log
 from ..core import events
-from ..core.messages import LEAVE, Lines, Message, MessageError, decode, excerpt, number
+from ..core.messages import (
+    ASKED,
+    LEAVE,
+    UP,
+    Lines,
+    Message,
+    MessageError,
+    decode,
+    excerpt,
+    number,
+)
 from ..core.state import WorkerId
 from ..unix import fifo
 from ..unix.rundir import MASTER_PIPE
@@ -47,7 +57,7 @@ class Ear:
         try:
             understand = _VERBS.get(message.verb)
             if understand is None:
-                raise MessageError(f"unknown verb; a master knows {', '.join(_VERBS)}, status")
+                raise MessageError(f"unknown verb; a master knows {', '.join([*UP, *ASKED])}")
             return understand(message)
         except MessageError as error:
             self.refuse(message, str(error))

@@ -17,7 +17,7 @@ import time
 import attrs
 
 from ..errors import RunDirError
-from . import fifo, pidfile
+from . import pidfile
 
 MASTER_PIPE = "master.pipe"
 _WORKER_PIPE = re.compile(r".+-[0-9]{1,4}\.([0-9]{1,18})\.pipe")
@@ -112,15 +112,6 @@ def first_serial(names: list[str]) -> int:
     """
     taken = [int(match[1]) for name in names if (match := _WORKER_PIPE.fullmatch(name))]
     return max([time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000, *taken]) + 1
-
-
-def is_running_pipe(path: str) -> bool:
-    """Whether a worker, of whatever master, still reads the FIFO."""
-    fd = fifo.open_for_writing(path)
-    if fd is None:
-        return False
-    os.close(fd)
-    return True
 
 
 def _make_and_open(path: str) -> int:

@@ -26,6 +26,7 @@ from ..unix.scoreboard import Line, Scoreboard
 from ..worker import Post, WorkerProcess
 from . import capture, target
 from .mailbox import Mailbox
+from .tracebacks import formatted
 
 
 @attrs.frozen
@@ -69,7 +70,7 @@ def live(child: Child, cradle: Cradle) -> NoReturn:
         _last_words(child, f"sys.exit({error.code!r}) was called outside of business()")
         status = error.code if isinstance(error.code, int) else 1
     except BaseException as error:
-        _last_words(child, target.formatted(error))
+        _last_words(child, formatted(error))
     finally:
         _say_done(mailbox)
         _end(status)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import inspect
 import random
 import time
-import traceback
 from collections.abc import Callable, Coroutine, Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from .. import log
 from ..core.units import duration
 from ..unix.scoreboard import BEGAN, BUSY, ERRORS, LONGEST, LOOPS, STATE, Doing, Line
 from .mailbox import Mailbox
+from .tracebacks import formatted
 
 if TYPE_CHECKING:
     from ..worker import WorkerProcess
@@ -89,7 +89,7 @@ class Loop:
                 self.status, self.leaving = _exit_status(error), True
             except BaseException as error:  # a KeyboardInterrupt of the user's own, say
                 self.give_up(
-                    f"business() raised {type(error).__name__}: leaving\n{_formatted(error)}"
+                    f"business() raised {type(error).__name__}: leaving\n{formatted(error)}"
                 )
             else:
                 if result is not True:
@@ -138,21 +138,21 @@ class Loop:
         self.line.numbers[ERRORS] += 1
         what = self.worker.working_on
         about = f" on {what}" if what else ""
-        log.write("ERROR", f"business() raised{about}\n{_formatted(error)}")
+        log.write("ERROR", f"business() raised{about}\n{formatted(error)}")
         try:
             await call(self.worker.on_error, error)
         except SystemExit as second:
             self.status, self.leaving = _exit_status(second), True
             return
         except Exception as second:
-            log.write("ERROR", f"on_error raised\n{_formatted(second)}")
-            self.give_up(f"on_error raised: leaving\n{_formatted(second)}")
+            log.write("ERROR", f"on_error raised\n{formatted(second)}")
+            self.give_up(f"on_error raised: leaving\n{formatted(second)}")
             return
         proving = self.mailbox.canary and not self.started
         if proving:
-            self.give_up(f"the first loop of new code raised: leaving\n{_formatted(error)}")
+            self.give_up(f"the first loop of new code raised: leaving\n{formatted(error)}")
         elif self.errors >= self.worker.max_errors:
-            self.give_up(f"{self.errors} loops in a row raised: leaving\n{_formatted(error)}")
+            self.give_up(f"{self.errors} loops in a row raised: leaving\n{formatted(error)}")
         else:
             pause = FIRST_ERROR_REST * 2.0 ** min(self.errors - 1, 16)
             await self.rest(min(pause, LONGEST_ERROR_REST))
@@ -198,7 +198,7 @@ class Loop:
             several = found if isinstance(found, Iterable) else (found,)
             fds = [f if isinstance(f, int) else f.fileno() for f in several if f is not None]
         except Exception as error:
-            log.write("ERROR", f"wake_on() failed\n{_formatted(error)}")
+            log.write("ERROR", f"wake_on() failed\n{formatted(error)}")
             return []
         if any(fd < 0 for fd in fds):
             log.write("WARNING", "wake_on() returned something that is closed")
@@ -231,7 +231,7 @@ def live(worker: WorkerProcess, mailbox: Mailbox, line: Line) -> int:
     """Live a worker's whole life; return its exit status."""
     hooks = (worker.business, worker.on_start, worker.on_stop, worker.on_error)
     if any(is_async(hook) for hook in hooks):
-        from . import async_loop  # a plain worker need not pay for asyncio
+        from . import async_loop  # it knows this module
 
         status: int = async_loop.live(worker, mailbox, line)
         return status
@@ -261,14 +261,6 @@ async def call(hook: Callable[..., object], *args: object) -> object:
     """Call a hook, plain or async."""
     result = hook(*args)
     return await result if inspect.isawaitable(result) else result
-
-
-def _formatted(error: BaseException) -> str:
-    """Return the traceback without naruto's own frames on top."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
-        frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
 
 
 def _shown(value: object) -> str:

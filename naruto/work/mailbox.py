@@ -16,7 +16,17 @@ from collections.abc import Iterable
 import attrs
 
 from .. import log
-from ..core.messages import LEAVE, Lines, Message, MessageError, decode, encode, excerpt, number
+from ..core.messages import (
+    DOWN,
+    LEAVE,
+    Lines,
+    Message,
+    MessageError,
+    decode,
+    encode,
+    excerpt,
+    number,
+)
 from ..unix import fifo
 from ..unix.timeouts import milliseconds
 
@@ -124,7 +134,7 @@ class Mailbox:
         try:
             os.write(self.inbox, encode("stop"))
         except BlockingIOError:
-            self._obey(Message("stop"))  # the pipe is full: nothing in it is stronger
+            self.dispatch(Message("stop"))  # the pipe is full: nothing in it is stronger
 
     def _poll(self) -> select.poll:
         """Return a new poll: one object can't serve two threads at a time."""
@@ -147,14 +157,19 @@ class Mailbox:
         with self._lock:
             for line in self._lines.feed(fifo.read(self.inbox)):
                 try:
-                    self._obey(decode(line))
+                    self.dispatch(decode(line))
                 except MessageError as error:
                     why = f"{error}{excerpt(line)}"
                     log.write("WARNING", f"line in {self.me}.pipe skipped: {why}")
         if self.has_tasks or threading.current_thread() is not threading.main_thread():
             os.eventfd_write(self.news, 1)
 
-    def _obey(self, message: Message) -> None:
+    def dispatch(self, message: Message) -> None:
+        """Take a message to heart.
+
+        Raises:
+            MessageError: It is none for a worker.
+        """
         if message.verb in LEAVE:
             given = "deadline" in message.args
             self._leave(message.verb, number(message.args, "deadline") if given else None)
@@ -165,7 +180,7 @@ class Mailbox:
             self.may_go, self.hold = True, None
             self.canary = message.args.get("canary") is True
         else:
-            raise MessageError("unknown verb; a worker knows go, hold, reload, quit and stop")
+            raise MessageError(f"unknown verb; a worker knows {', '.join(DOWN)}")
 
     def _leave(self, verb: str, deadline: float | None) -> None:
         if self.order is not None and _STRENGTH[self.order] >= _STRENGTH[verb]:

@@ -10,7 +10,6 @@ import importlib.machinery
 import inspect
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -150,15 +149,3 @@ def _refuse_generator(function: Any, called: str) -> None:
             f"target {called}: business() is a generator, so calling it would do nothing;"
             " write return instead of yield"
         )
-
-
-def formatted(error: BaseException) -> str:
-    """Return the traceback from the first frame that isn't naruto's or the import system's."""
-    frames = error.__traceback__
-    ours = os.path.dirname(os.path.dirname(__file__))
-    while frames is not None:
-        name = frames.tb_frame.f_code.co_filename
-        if not (name.startswith((ours, "<frozen importlib")) or "/importlib/" in name):
-            break
-        frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames)).rstrip()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from naruto.errors import RunDirError
-from naruto.unix import fifo, rundir
+from naruto.unix import rundir
 from naruto.unix.rundir import RunDir
 from tests.unix.forked import ROOT, in_child
 
@@ -213,15 +213,6 @@ class TestFiles:
     def test_unlink_what_is_gone(self, home: RunDir) -> None:
         """Somebody was faster: fine."""
         home.unlink("no.pipe")
-
-    def test_a_reader_is_a_running_worker(self, home: RunDir) -> None:
-        """A FIFO that somebody reads tells of a worker that outlived its master."""
-        path = home.file("orders-0.7.pipe")
-        fifo.make(path)
-        assert not rundir.is_running_pipe(path)
-        reader = fifo.open_both(path)
-        assert rundir.is_running_pipe(path)
-        os.close(reader)
 
 
 class TestSerial:
