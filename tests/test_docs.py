@@ -13,7 +13,8 @@ from naruto import errors
 from naruto.core import messages
 from naruto.core.decide import SAME_KEY_PRESS, SIGNALS, decide
 from naruto.core.events import BecameReady, Event, Signalled, Spawned, Started
-from naruto.core.state import Policy, State
+from naruto.core.policy import Policy
+from naruto.core.state import State
 from naruto.settings import OPTIONS
 from tests.conftest import NewService
 from tests.service import eventually

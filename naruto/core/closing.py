@@ -10,9 +10,10 @@ import attrs
 
 from .effects import Answer, EndProbe, Exit, Probe
 from .events import Exited, Probed, Requested
+from .ids import WorkerId
 from .lifecycle import Phase
 from .messages import LEAVE
-from .state import Closing, Order, Worker, WorkerId
+from .state import Closing, Order, Worker
 from .turn import Turn
 
 PROBE = "probe"

@@ -13,8 +13,9 @@ import attrs
 
 from . import closing, events, rollout, staffing, undoing
 from .effects import Effect
+from .ids import SlotId, WorkerId
 from .lifecycle import Happening, fits
-from .state import Group, Slot, SlotId, State, Worker, WorkerId
+from .state import Group, Slot, State, Worker
 from .turn import Turn
 
 SAME_KEY_PRESS = 1.0

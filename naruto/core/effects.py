@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from .state import WorkerId
+from .ids import WorkerId
 
 
 @attrs.frozen

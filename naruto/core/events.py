@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from .state import Policy, SlotId, WorkerId
+from .ids import SlotId, WorkerId
+from .policy import Policy
 
 
 @attrs.frozen

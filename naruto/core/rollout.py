@@ -11,9 +11,12 @@ import attrs
 
 from .effects import Answer, Forget, ReadSettings
 from .events import FirstLoopEnded, Held, Requested, SettingsRead, SettingsRefused
+from .ids import SlotId
 from .lifecycle import Happening, Phase
+from .plans import Plan, Rollout, Stage, Wish
+from .policy import Policy
 from .staffing import all_slots, is_canary, tend, truncate, unwant, want
-from .state import Group, Plan, Policy, Rollout, Slot, SlotId, Stage, Wish, Worker
+from .state import Group, Slot, Worker
 from .turn import Turn
 
 

@@ -10,8 +10,11 @@ import attrs
 
 from .effects import Announce, Spawn
 from .events import BecameReady, LastLoopEnded, Spawned, SpawnFailed, StrangerGone
+from .ids import SlotId, WorkerId
 from .lifecycle import Happening, ImpossibleTransition, Phase, fits
-from .state import Policy, SlotId, Stage, State, Worker, WorkerId
+from .plans import Stage
+from .policy import Policy
+from .state import State, Worker
 from .turn import Turn
 
 FORKS_AT_ONCE = 32

@@ -7,71 +7,17 @@ Nothing here decides; the few properties only say in one word what several field
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
-from enum import Enum
-from typing import NamedTuple
 
 import attrs
 
+from .ids import SlotId, WorkerId
 from .lifecycle import Phase
-from .units import Share
-
-_WORKER_ID = re.compile(r"([A-Za-z0-9_-]{1,64})-([0-9]{1,4})\.([0-9]{1,19})")
-
-
-class SlotId(NamedTuple):
-    """A place for one worker: the index is stable, who fills it is not."""
-
-    group: str
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls here
-
-
-class WorkerId(NamedTuple):
-    """One worker of all that ever were: no serial is used twice."""
-
-    group: str
-    index: int  # type: ignore[assignment]
-    serial: int
-
-    def __str__(self) -> str:
-        return f"{self.group}-{self.index}.{self.serial}"
-
-    @property
-    def slot(self) -> SlotId:
-        """The place that it fills."""
-        return SlotId(self.group, self.index)
-
-    @classmethod
-    def parse(cls, text: str) -> WorkerId | None:
-        """Read what ``str`` has written; None where it's something else."""
-        match = _WORKER_ID.fullmatch(text)
-        return cls(match[1], int(match[2]), int(match[3])) if match else None
-
+from .plans import Rollout, Wish
+from .policy import Policy
 
 Key = WorkerId | SlotId | str
 """What an alarm is for: a worker's next deadline, a slot's next try, or "probe"."""
-
-DEFAULT_SURGE = Share(25, True)
-"""A quarter of the workers."""
-
-
-@attrs.frozen
-class Policy:
-    """What the master obeys for one group. Seconds; None waits for ever."""
-
-    workers: int = 1
-    surge: Share = DEFAULT_SURGE
-    overlap: bool = True
-    start_timeout: float | None = 30.0
-    canary_timeout: float | None = 10.0
-    stop_timeout: float | None = 25.0
-    min_uptime: float = 1.0
-
-    @property
-    def in_flight(self) -> int:
-        """How many indexes of the group a reload may have in flight."""
-        return self.surge.of(self.workers)
 
 
 @attrs.frozen
@@ -160,88 +106,6 @@ class Group:
     policy: Policy
     generation: int
     slots: tuple[Slot, ...] = ()
-
-
-class Stage(Enum):
-    """How far a reload has come."""
-
-    CANARY = "canary"  # one new worker of each group has to prove itself
-    ROLLING = "rolling"  # the others follow
-    UNDOING = "undoing"  # refused: back to what was
-
-
-@attrs.frozen
-class Plan:
-    """What a reload means for one group.
-
-    Attributes:
-        policy: The one to come into force.
-        workers: How many there will be; 0 where the group goes.
-        canary: The index of the canary; None where there is none to wait for.
-        passed: The canary has proven itself.
-        todo: Indexes still to begin with, in order.
-        flying: Indexes under way.
-        unready: Those of them whose new worker isn't READY yet.
-    """
-
-    policy: Policy
-    generation: int
-    workers: int
-    canary: int | None = None
-    passed: bool = False
-    todo: tuple[int, ...] = ()
-    flying: frozenset[int] = frozenset()
-    unready: frozenset[int] = frozenset()
-
-    @property
-    def all_at_once(self) -> bool:
-        """The surge takes all: none is told to leave before all new ones are READY."""
-        return self.policy.in_flight >= self.workers
-
-    @property
-    def gathering(self) -> bool:
-        """Not all that are to be READY together are; indexes to be given up don't count."""
-        return bool(self.unready) or any(index < self.workers for index in self.todo)
-
-
-@attrs.frozen
-class Rollout:
-    """A reload under way.
-
-    Attributes:
-        leaving: New workers, told to leave, whose end the refusal waits for.
-        refusal: Why it was refused.
-    """
-
-    generation: int
-    plans: Mapping[str, Plan]
-    stage: Stage = Stage.CANARY
-    clients: tuple[str, ...] = ()
-    leaving: frozenset[WorkerId] = frozenset()
-    refusal: str = ""
-
-
-@attrs.frozen
-class Wish:
-    """Reloads that were asked for and haven't begun: one will grant them all.
-
-    Attributes:
-        asked: Who asked (None: nobody waits), and for which groups (none: for all).
-    """
-
-    asked: tuple[tuple[str | None, tuple[str, ...]], ...] = ()
-
-    @property
-    def clients(self) -> tuple[str, ...]:
-        """Who waits for an answer."""
-        return tuple(client for client, _ in self.asked if client is not None)
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Which groups are meant; none for all."""
-        if any(not groups for _, groups in self.asked):
-            return ()
-        return tuple(dict.fromkeys(name for _, groups in self.asked for name in groups))
 
 
 @attrs.frozen

@@ -12,9 +12,11 @@ from typing import Any
 import attrs
 
 from .effects import Effect, Kill, Log, Tell
+from .ids import SlotId
 from .lifecycle import Happening, Phase, step
 from .messages import LEAVE
-from .state import Group, Key, Order, Plan, Slot, SlotId, State, Worker
+from .plans import Plan
+from .state import Group, Key, Order, Slot, State, Worker
 
 
 @attrs.define

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import attrs
 
+from .ids import SlotId, WorkerId
 from .lifecycle import Phase
+from .plans import Plan, Stage
 from .rollout import advance_flying, finish, take_off
 from .staffing import is_canary, tend
-from .state import Plan, SlotId, Stage, State, Worker, WorkerId
+from .state import State, Worker
 from .turn import Turn
 
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import attrs
 
 from .. import log
+from ..core.ids import WorkerId
 from ..core.messages import encode
-from ..core.state import WorkerId
 from ..unix import fifo, lastwords
 from ..unix.fifo import Outbox
 from ..unix.rundir import RunDir

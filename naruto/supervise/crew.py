@@ -12,7 +12,7 @@ import attrs
 
 from .. import log
 from ..core import events
-from ..core.state import WorkerId
+from ..core.ids import WorkerId
 from ..unix import children
 from ..work import birth
 from ..work.birth import Cradle

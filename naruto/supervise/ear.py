@@ -13,6 +13,7 @@ import attrs
 
 from .. import log
 from ..core import events
+from ..core.ids import WorkerId
 from ..core.messages import (
     ASKED,
     LEAVE,
@@ -24,7 +25,6 @@ from ..core.messages import (
     excerpt,
     number,
 )
-from ..core.state import WorkerId
 from ..unix import fifo
 from ..unix.rundir import MASTER_PIPE
 

@@ -13,7 +13,7 @@ import sys
 import attrs
 
 from .. import log
-from ..core.state import Policy
+from ..core.policy import Policy
 from ..errors import SettingsError
 from ..settings import GroupSettings, Settings, Source
 

@@ -14,7 +14,7 @@ import attrs
 
 from .. import log
 from ..again import Restart
-from ..core.state import WorkerId
+from ..core.ids import WorkerId
 from ..errors import AlreadyRunning, RunDirError, SettingsError
 from ..unix import fifo, pidfile, rundir
 from ..unix.lifeline import Lifeline

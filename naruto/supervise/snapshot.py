@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import __version__
+from ..core.ids import WorkerId
 from ..core.lifecycle import Phase
 from ..core.messages import printable
-from ..core.state import Group, State, Worker, WorkerId
+from ..core.state import Group, State, Worker
 from ..process import Process
 from ..unix.scoreboard import Doing
 from .child import Child

@@ -10,7 +10,7 @@ from naruto.core.lifecycle import Phase
 from naruto.core.messages import LEAVE
 
 if TYPE_CHECKING:
-    from naruto.core.state import Policy
+    from naruto.core.policy import Policy
 
     from .world import FakeWorker, World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from naruto.core import effects, events
-from naruto.core.state import Policy
+from naruto.core.policy import Policy
 
 from . import checks
 from .world import FakeWorker, Life, World, serving

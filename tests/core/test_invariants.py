@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from naruto.core import effects, events
 from naruto.core.decide import decide
+from naruto.core.ids import SlotId, WorkerId
 from naruto.core.lifecycle import ImpossibleTransition
-from naruto.core.state import Policy, SlotId, WorkerId
+from naruto.core.policy import Policy
 from naruto.core.units import Share
 
 from . import checks

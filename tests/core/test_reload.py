@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from naruto.core import effects, events
-from naruto.core.state import Policy
+from naruto.core.policy import Policy
 from naruto.core.units import Share
 
 from . import checks

@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 
 from naruto.core import effects
+from naruto.core.ids import SlotId
+from naruto.core.policy import Policy
 from naruto.core.staffing import delay
-from naruto.core.state import Policy, SlotId
 
 from . import checks
 from .world import Life, World, serving

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from naruto.core import effects, events
 from naruto.core.decide import decide
+from naruto.core.ids import SlotId, WorkerId
 from naruto.core.lifecycle import Phase
+from naruto.core.policy import Policy
 from naruto.core.staffing import FORKS_AT_ONCE
-from naruto.core.state import Policy, SlotId, State, WorkerId
+from naruto.core.state import State
 
 from . import checks
 from .world import Life, World

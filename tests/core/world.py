@@ -14,8 +14,10 @@ import attrs
 
 from naruto.core import effects, events
 from naruto.core.decide import decide
+from naruto.core.ids import SlotId, WorkerId
 from naruto.core.messages import LEAVE
-from naruto.core.state import Policy, SlotId, State, WorkerId
+from naruto.core.policy import Policy
+from naruto.core.state import State
 
 from . import checks
 
