@@ -14,7 +14,7 @@ from pathlib import Path
 
 import naruto
 from naruto.core import lifecycle, messages
-from naruto.settings import GROUP_OPTIONS, SERVICE_OPTIONS, Option
+from naruto.settings import GROUP_OPTIONS, SERVICE_OPTIONS, Option, written
 
 HERE = Path(__file__).parent
 PACKAGE = Path(naruto.__file__).parent
@@ -48,12 +48,20 @@ def default(option: Option) -> str:
     """Write a default as the settings file would."""
     value = option.default
     if value is None:
+        return '`"none"`' if accepts_none(option) else ""
+    if option.is_table:
         return ""
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, float):
-        return f"`{value:g}`"
-    return f"`{value}`" if isinstance(value, int) else f'`"{value}"`'
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(written, value))}]`"
+    return f"`{written(value)}`" if isinstance(value, (int, float)) else f'`"{value}"`'
+
+
+def accepts_none(option: Option) -> bool:
+    """Return whether "none" may be written for a setting."""
+    try:
+        return option.parse("none") is None
+    except ValueError:
+        return False
 
 
 def verbs(meanings: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from naruto.core.decide import SAME_KEY_PRESS, SIGNALS, decide
 from naruto.core.events import BecameReady, Event, Signalled, Spawned, Started
 from naruto.core.policy import Policy
 from naruto.core.state import State
-from naruto.settings import OPTIONS
+from naruto.settings import GROUP_OPTIONS, SERVICE_OPTIONS
 from tests.conftest import NewService
 from tests.service import eventually
 
@@ -126,7 +126,8 @@ def test_every_setting_is_in_the_settings_page() -> None:
     """settings.md has a row for each option, with its names on the outside."""
     cells = rows("settings.md", "## Of the service") + rows("settings.md", "## Of a group")
     shown = [tuple(quoted(cell)[0] for cell in row[:3]) for row in cells]
-    assert shown == [(option.name, option.flag, option.variable) for option in OPTIONS]
+    options = (*SERVICE_OPTIONS, *GROUP_OPTIONS)
+    assert shown == [(option.name, option.flag, option.variable) for option in options]
 
 
 @pytest.mark.parametrize(

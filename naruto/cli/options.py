@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..settings import OPTIONS, Option
+from ..settings import OPTIONS, Option, written
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,17 +22,14 @@ def settings(command: F) -> F:
 
 
 def _option(option: Option) -> Callable[[F], F]:
-    shown = "" if option.default is None else f"  [{_text(option.default)}]"
+    default = "" if option.default is None else written(option.default)
+    shown = f"  [{default}]" if default else ""
     if option.is_flag:
         flag = f"{option.flag}/--no-{option.flag.removeprefix('--')}"
         return click.option(flag, option.name, default=None, help=option.help + shown)
     return click.option(
         option.flag, option.name, metavar=option.metavar, default=None, help=option.help + shown
     )
-
-
-def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def service(command: F) -> F:

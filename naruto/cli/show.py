@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..client import waits_for
 from ..core.messages import printable
-from ..settings import GROUP_OPTIONS, SERVICE_OPTIONS, Settings
+from ..settings import GROUP_OPTIONS, SERVICE_OPTIONS, Settings, written
 from ..unix import rundir
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def settings(shown: Settings, attributes: Mapping[str, Mapping[str, Any]]) -> No
     rows: list[tuple[str, ...]] = []
     for option in SERVICE_OPTIONS:
         value = getattr(shown, option.name)
-        rows.append((option.name, _value(value), shown.origins[option.name]))
+        rows.append((option.name, _cell(value), shown.origins[option.name]))
     for group in shown.groups:
         for option in GROUP_OPTIONS:
             key = f"groups.{group.name}.{option.name}"
@@ -172,11 +172,11 @@ def settings(shown: Settings, attributes: Mapping[str, Mapping[str, Any]]) -> No
                 value, origin = attributes[group.name][option.name], "class attribute"
             elif value is None and option.obeyed_by == "worker":
                 value = option.default
-            rows.append((key, _value(value), origin))
+            elif value is None:  # a group's directory, when it is the service's
+                value = getattr(shown, option.name, None)
+            rows.append((key, _cell(value), origin))
     _console().print(_table("setting", "value", "from", rows=rows))
 
 
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+def _cell(value: object) -> str:
+    return written(value) or "none"  # an empty table is no hole in ours

@@ -24,8 +24,7 @@ _SHARE = re.compile(r"([0-9]{1,9})(%?)")
 
 def quoted(value: object) -> str:
     """Write a value the way its owner did, on one line, for a message."""
-    plain = isinstance(value, (str, bool))
-    text = json.dumps(value, ensure_ascii=False) if plain else str(value)
+    text = _in_toml(value)
     return text if len(text) <= 80 else f"{text[:76]}..."
 
 
@@ -132,6 +131,15 @@ def share(value: object) -> Share:
         f"{quoted(value)} is no share of the workers; "
         'write a whole number from 1, or "1%" to "100%"'
     )
+
+
+def _in_toml(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {_in_toml(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_toml, value))}]"
+    plain = isinstance(value, (str, bool))
+    return json.dumps(value, ensure_ascii=False) if plain else str(value)
 
 
 def _plain(value: object) -> str:

@@ -9,25 +9,20 @@ knows that order and what has to be right between settings; each single one is d
 from __future__ import annotations
 
 import os
-from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from naruto.errors import SettingsError
+from naruto.settings import checks, values
 from naruto.settings import file as settings_file
-from naruto.settings import values
+from naruto.settings.fields import Option, written
 from naruto.settings.file import SettingsFile
-from naruto.settings.layers import Layer, Value, closest, read, unknown
-from naruto.settings.options import (
-    GROUP_OPTIONS,
-    OPTIONS,
-    SERVICE_OPTIONS,
-    GroupSettings,
-    Option,
-    Settings,
-)
+from naruto.settings.groups import GroupSettings
+from naruto.settings.layers import Layer, Value, read, stack
+from naruto.settings.nearest import closest, unknown
+from naruto.settings.options import GROUP_OPTIONS, OPTIONS, SERVICE_OPTIONS, Settings
 
 __all__ = [
     "GROUP_OPTIONS",
@@ -37,6 +32,7 @@ __all__ = [
     "Option",
     "Settings",
     "Source",
+    "written",
 ]
 
 _PREFIX = "NARUTO_"
@@ -67,8 +63,12 @@ class Source:
         """
         return cls(dict(options), config, _working_directory(), dict(os.environ))
 
-    def load(self) -> Settings:
+    def load(self, *, to_run: bool = True) -> Settings:
         """Read everything anew.
+
+        Args:
+            to_run: Whether this process, or a child of it, is to run the service. Who only
+                looks for a running one may have fewer rights than that one.
 
         Raises:
             SettingsError: Something is wrong; the text says where, what, and what is needed.
@@ -77,12 +77,16 @@ class Source:
         file = self._file()
         top: Layer = file.top() if file else {}
         tables = file.groups() if file else {}
-        service = _stack(*outer, top)
-        _check_targets(service, tables, file)
+        service = stack(*outer, top)
+        checks.targets(service, tables, file)
         stacks = {
-            name: _stack(*outer, table, top)
+            name: stack(*outer, table, top)
             for name, table in (tables or {"default": {}}).items()
         }
+        for group in stacks.values():
+            checks.times(group)
+            if to_run:
+                checks.rights(group)
         return self._settings(service, stacks, file)
 
     def given(self, key: str) -> Any:
@@ -145,7 +149,7 @@ class Source:
     def _settings(
         self, service: Layer, stacks: Mapping[str, Layer], file: SettingsFile | None
     ) -> Settings:
-        groups = tuple(_group(name, stack) for name, stack in stacks.items())
+        groups = tuple(_group(name, layer) for name, layer in stacks.items())
         derived = {"directory": self.directory, "name": _derived_name(file, groups)}
         own = {
             option.name: service[option.name].value
@@ -173,34 +177,8 @@ def _working_directory() -> str:
         raise SettingsError(f"the working directory is gone: {error.strerror}") from None
 
 
-def _stack(*layers: Layer) -> Layer:
-    """Lay layers on top of one another; the first that has a key counts."""
-    return ChainMap(*(dict(layer) for layer in layers))
-
-
-def _check_targets(
-    service: Layer, tables: Mapping[str, Layer], file: SettingsFile | None
-) -> None:
-    """Refuse a file that tells nothing to run, or two things where one is meant."""
-    if file is None:
-        return
-    if tables and "target" in service:
-        raise SettingsError(
-            f"{service['target'].called}: {file.label} has groups ({', '.join(tables)}), "
-            "each with a target of its own; give one target, or groups, not both"
-        )
-    if not tables and "target" not in service:
-        raise SettingsError(f"{file.at()}: no target and no [groups.NAME]")
-    for name, table in tables.items():
-        if "target" not in table:
-            raise SettingsError(f"{file.at('groups', name)}: no target")
-
-
-def _group(name: str, stack: Layer) -> GroupSettings:
-    low, high = stack.get("interval"), stack.get("max_interval")
-    if low and high and high.value < low.value:
-        raise SettingsError(f"{high.called}: shorter than the interval ({low.called})")
-    own = {o.name: stack[o.name].value for o in GROUP_OPTIONS if o.name in stack}
+def _group(name: str, layer: Layer) -> GroupSettings:
+    own = {o.name: layer[o.name].value for o in GROUP_OPTIONS if o.name in layer}
     return GroupSettings(name=name, **own)
 
 
@@ -218,9 +196,9 @@ def _derived_name(file: SettingsFile | None, groups: tuple[GroupSettings, ...]) 
 
 def _origins(service: Layer, stacks: Mapping[str, Layer]) -> dict[str, str]:
     origins = {option.name: _origin(service, option) for option in OPTIONS}
-    for name, stack in stacks.items():
+    for name, layer in stacks.items():
         for option in GROUP_OPTIONS:
-            origins[f"groups.{name}.{option.name}"] = _origin(stack, option)
+            origins[f"groups.{name}.{option.name}"] = _origin(layer, option)
     return origins
 
 

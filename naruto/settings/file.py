@@ -17,8 +17,10 @@ import attrs
 from naruto.core.units import quoted
 from naruto.errors import SettingsError
 from naruto.settings import values
-from naruto.settings.layers import Layer, absolute, read, unknown
-from naruto.settings.options import GROUP_OPTIONS, OPTIONS, Option
+from naruto.settings.fields import Option
+from naruto.settings.layers import Layer, absolute, read
+from naruto.settings.nearest import unknown
+from naruto.settings.options import GROUP_OPTIONS, OPTIONS
 
 _PYPROJECT = "pyproject.toml"
 

@@ -7,13 +7,14 @@ settings. Which layers there are, and their order, is not known here.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from naruto.errors import SettingsError
-from naruto.settings.options import Option
+from naruto.settings.fields import Option
+from naruto.settings.tables import Table
 
 
 @attrs.frozen
@@ -58,16 +59,22 @@ def absolute(base: str, path: str) -> str:
     return os.path.normpath(os.path.join(base, path))  # noqa: PTH118
 
 
-def unknown(key: str, known: Iterable[str]) -> str:
-    """Say that there is no such key, and what may have been meant."""
-    names = sorted(known)
-    near = closest(key, names)
-    rest = f"did you mean '{near}'?" if near else f"known are {', '.join(names)}"
-    return f"unknown key '{key}'; {rest}"
+def stack(*layers: Layer) -> Layer:
+    """Lay layers on top of one another; the first that has a key counts.
+
+    Tables are merged: in them each key counts for itself, as systemd's Environment= does.
+    """
+    keys = dict.fromkeys(key for layer in layers for key in layer)
+    return {key: _merged([layer[key] for layer in layers if key in layer]) for key in keys}
 
 
-def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
-    """Return the known word that is most like this one, at least `likeness` (0 to 1)."""
-    import difflib  # only a mistake needs it, and every worker would carry it
-
-    return next(iter(difflib.get_close_matches(word, list(known), 1, likeness)), None)
+def _merged(values: Sequence[Value]) -> Value:
+    first = values[0]
+    if len(values) == 1 or not isinstance(first.value, Table):
+        return first
+    pairs = {key: found for value in reversed(values) for key, found in value.value.items()}
+    return Value(
+        type(first.value)(pairs),
+        " and ".join(dict.fromkeys(value.origin for value in values)),
+        " over ".join(value.called for value in values),
+    )

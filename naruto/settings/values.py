@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 NAME_RULE = "a name is 1 to 64 of the characters A-Z, a-z, 0-9, _ and -"
 LEVELS = ("trace", "debug", "info", "success", "warning", "error", "critical")
+T = TypeVar("T")
 Target = str | Callable[..., object]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -52,7 +54,7 @@ def whole(low: int, high: int | None = None) -> Callable[[object], int]:
         number = low - 1
         if isinstance(value, int) and not isinstance(value, bool):
             number = value
-        elif isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value):
+        elif isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value):
             number = int(value)
         if number < low or (high is not None and number > high):
             raise ValueError(f"a whole number {span} is needed")
@@ -70,11 +72,47 @@ def flag(value: object) -> bool:
     raise ValueError("true or false is needed")
 
 
-def level(value: object) -> str:
-    """Read a log level, in any case."""
-    if isinstance(value, str) and value.lower() in LEVELS:
-        return value.lower()
-    raise ValueError(f"one of {', '.join(LEVELS)} is needed")
+def one_of(*words: str) -> Callable[[object], str]:
+    """Return a reader of some words, in any case."""
+
+    def read(value: object) -> str:
+        if isinstance(value, str) and value.lower() in words:
+            return value.lower()
+        raise ValueError(f"one of {', '.join(words)} is needed")
+
+    return read
+
+
+level = one_of(*LEVELS)
+"""Read a log level."""
+
+
+def or_none(read: Callable[[object], T]) -> Callable[[object], T | None]:
+    """Return a reader of what `read` reads, or of "none" for no limit."""
+
+    def read_or_none(value: object) -> T | None:
+        if isinstance(value, str) and value.strip().lower() == "none":
+            return None
+        try:
+            return read(value)
+        except ValueError as error:
+            raise ValueError(f'{error}, or "none" for no limit') from None
+
+    return read_or_none
+
+
+def exit_codes(value: object) -> tuple[int, ...]:
+    """Read exit codes: one, a list of them, or text such as "0,2"."""
+    one = whole(0, 255)
+    parts = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
+    try:
+        each = parts if isinstance(parts, (list, tuple)) else [parts]
+        found = {one(part) for part in each}
+    except ValueError:
+        found = set()
+    if not found:
+        raise ValueError('exit codes from 0 to 255 are needed, such as 0, [0, 2] or "0,2"')
+    return tuple(sorted(found))
 
 
 def path(value: object) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from naruto.core.units import Share
 from naruto.errors import SettingsError
-from naruto.settings import GROUP_OPTIONS, OPTIONS, GroupSettings, Settings, Source
+from naruto.settings import GROUP_OPTIONS, OPTIONS, GroupSettings, Settings, Source, written
 
 NO_ENVIRONMENT: Mapping[str, str] = {}
 
@@ -95,7 +95,7 @@ class TestTable:
     def test_default_can_be_written(self, option: Any) -> None:
         """Every default is itself a value that its reader accepts as text."""
         if option.default is not None:
-            text = str(option.default)
+            text = written(option.default)
             assert option.parse(text) == option.default == option.parse(option.default)
 
     def test_names(self) -> None:
@@ -104,7 +104,10 @@ class TestTable:
         assert table["stop_timeout"].flag == "--stop-timeout"
         assert table["stop_timeout"].variable == "NARUTO_STOP_TIMEOUT"
         assert table["target"].flag == "TARGET"
-        assert [o.name for o in OPTIONS if o.is_flag] == ["overlap"]
+        assert [o.name for o in OPTIONS if o.is_flag] == [
+            *("exit_with_parent", "overlap", "preload"),
+        ]
+        assert [o.name for o in OPTIONS if o.is_table] == ["limits", "environment"]
         assert {o.name for o in OPTIONS if o.is_path} == {"run_dir", "directory", "log_file"}
 
 
@@ -355,8 +358,16 @@ class TestUnknownKeys:
             ),
             ("worker = 1", "unknown key 'worker'; did you mean 'workers'?"),
             ("stop-timeout = 1", "unknown key 'stop-timeout'; did you mean 'stop_timeout'?"),
-            ("[group.orders]", "unknown key 'group'; did you mean 'groups'?"),
-            ("zzz = 1", "unknown key 'zzz'; known are canary_timeout, directory, groups, "),
+            ("[grous.orders]", "unknown key 'grous'; did you mean 'groups'?"),
+            (
+                "[group.orders]",
+                "group = {orders = {}}: this is a group of users; a group of workers is "
+                "[groups.NAME]",
+            ),
+            (
+                "zzz = 1",
+                "unknown key 'zzz'; known are canary_timeout, directory, environment, ",
+            ),
             ("[groups.a]\nzzz = 1", "groups.a: unknown key 'zzz'; known are canary_timeout, "),
             (
                 "[groups.a]\nlog_file = 'x'",
