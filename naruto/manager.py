@@ -159,7 +159,8 @@ class Manager:
         options = {**self._options, "name": None}
         environ = {k: v for k, v in self.source.environ.items() if k != "NARUTO_NAME"}
         try:
-            here = attrs.evolve(self.source, options=options, environ=environ).load()
+            source = attrs.evolve(self.source, options=options, environ=environ)
+            here = source.load(to_run=False)
         except SettingsError as error:
             if name is not None:
                 return None
