@@ -15,7 +15,7 @@ from naruto.core.decide import SAME_KEY_PRESS, SIGNALS, decide
 from naruto.core.events import BecameReady, Event, Signalled, Spawned, Started
 from naruto.core.policy import Policy
 from naruto.core.state import State
-from naruto.settings import GROUP_OPTIONS, SERVICE_OPTIONS
+from naruto.settings import GROUP_OPTIONS, SERVICE_OPTIONS, Source
 from tests.conftest import NewService
 from tests.service import eventually
 
@@ -128,6 +128,16 @@ def test_every_setting_is_in_the_settings_page() -> None:
     shown = [tuple(quoted(cell)[0] for cell in row[:3]) for row in cells]
     options = (*SERVICE_OPTIONS, *GROUP_OPTIONS)
     assert shown == [(option.name, option.flag, option.variable) for option in options]
+
+
+def test_the_examples_of_the_settings_page_can_be_read(tmp_path: Path) -> None:
+    """Each block of TOML on the page is a settings file without a mistake."""
+    blocks = re.findall(r"```toml\n(.*?)```", (DOCS / "settings.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    for number, block in enumerate(blocks):
+        (tmp_path / f"{number}.toml").write_text(block)
+        groups = Source({}, f"{number}.toml", str(tmp_path), {}).load(to_run=False).groups
+        assert groups[0].target == "shop.workers:Orders"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(ms|s|m|h|d|)")
 # limit of memory thinks of what `free` and the kernel show.
 _BYTES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHARE = re.compile(r"([0-9]{1,9})(%?)")
 
 
@@ -26,6 +27,11 @@ def quoted(value: object) -> str:
     """Write a value the way its owner did, on one line, for a message."""
     text = _in_toml(value)
     return text if len(text) <= 80 else f"{text[:76]}..."
+
+
+def bare(key: str) -> str:
+    """Write a key as TOML does: in quotes when it is not bare."""
+    return key if _BARE.fullmatch(str(key)) else quoted(key)
 
 
 @overload
@@ -62,29 +68,30 @@ def duration(value: object, *, zero: bool = False, none: bool = False) -> float 
     return seconds
 
 
-def size(value: object) -> int:
+def size(value: object, *, zero: bool = False) -> int:
     """Read a size in memory or on disk.
 
     Args:
         value: Bytes as a whole number, or text: "4096", "64MB", "64MiB", "1.5G". K, M, G
             and T are powers of 1024 in every spelling, upper or lower case.
+        zero: Whether 0 is allowed.
 
     Returns:
-        Bytes, at least 1.
+        Bytes, at least 1, or 0 where that is allowed.
 
     Raises:
         ValueError: It is no size, or less than one byte.
     """
-    found = 0
+    found = -1
     if isinstance(value, int) and not isinstance(value, bool):
         found = value
     elif match := _SIZE.fullmatch(_plain(value)):
         amount = float(match[1]) * _BYTES[match[2]]
-        found = int(amount) if math.isfinite(amount) else 0
-    if found < 1:
+        found = int(amount) if math.isfinite(amount) else -1
+    if found < (0 if zero else 1):
         raise ValueError(
             f'{quoted(value)} is no size; write bytes, or "512KB", "64MB", "2GB" '
-            "(powers of 1024), more than 0"
+            f"(powers of 1024){'' if zero else ', more than 0'}"
         )
     return found
 
@@ -135,7 +142,8 @@ def share(value: object) -> Share:
 
 def _in_toml(value: object) -> str:
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key} = {_in_toml(one)}' for key, one in value.items())}}}"
+        pairs = (f"{bare(key)} = {_in_toml(one)}" for key, one in value.items())
+        return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_in_toml, value))}]"
     plain = isinstance(value, (str, bool))

@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from naruto.core.units import quoted
+from naruto.core.units import bare, quoted
 from naruto.errors import SettingsError
 from naruto.settings import values
 from naruto.settings.fields import Option
@@ -68,7 +68,7 @@ class SettingsFile:
 
     def at(self, *keys: str) -> str:
         """Point at a place in the file, to begin a complaint with."""
-        dotted = ".".join(_key(key) for key in (*self.prefix, *keys))
+        dotted = ".".join(bare(key) for key in (*self.prefix, *keys))
         return f"{self.label}: {dotted}" if dotted else self.label
 
     def _group(self, name: str, table: object) -> Layer:
@@ -185,8 +185,3 @@ def _stranger(key: str, known: Iterable[str]) -> str:
     if any(key == option.name for option in OPTIONS):
         return f"'{key}' is set for the whole service; move it above the [groups.NAME] tables"
     return unknown(key, known)
-
-
-def _key(key: str) -> str:
-    """Write a key as TOML does: in quotes when it is not bare."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else quoted(key)

@@ -10,6 +10,7 @@ import re
 import resource
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from math import ceil
 from typing import TypeVar
 
@@ -112,14 +113,11 @@ def _shell_words(text: str) -> list[str]:
         raise ValueError(f"{str(error).lower()} in {units.quoted(text)}") from None
 
 
-def _bytes(value: object) -> int:
-    return 0 if value in (0, "0") and value is not False else units.size(value)
-
-
 def _seconds(value: object) -> int:
     return ceil(units.duration(value, zero=True))
 
 
+_bytes = partial(units.size, zero=True)
 _number = values.whole(0)
 _LIMITS: Mapping[str, Callable[[object], int]] = {
     **dict.fromkeys(("as", "core", "data", "fsize", "memlock", "rss", "stack"), _bytes),

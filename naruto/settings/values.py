@@ -104,7 +104,7 @@ def or_none(read: Callable[[object], T]) -> Callable[[object], T | None]:
 def exit_codes(value: object) -> tuple[int, ...]:
     """Read exit codes: one, a list of them, or text such as "0,2"."""
     one = whole(0, 255)
-    parts = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
+    parts = re.split(r"\s*,\s*|\s+", value.strip()) if isinstance(value, str) else value
     try:
         each = parts if isinstance(parts, (list, tuple)) else [parts]
         found = {one(part) for part in each}

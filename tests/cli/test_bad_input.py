@@ -69,6 +69,35 @@ def test_name(shop: Service, name: str) -> None:
     assert "1 to 64 of the characters A-Z, a-z, 0-9, _ and -" in said
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (
+            ("--limits", "nofile=12 bogus=1"),
+            "--limits nofile=12 bogus=1: unknown limit 'bogus'",
+        ),
+        (("--environment", "A='x"), "no closing quotation"),
+        (("--user", "no-such-one"), "there is no user 'no-such-one' on this system"),
+        (("--umask", "999"), "a mask in octal"),
+        (
+            ("--loop-timeout", "5", "--slow-loop", "5"),
+            "not longer than slow_loop (--slow-loop 5)",
+        ),
+    ],
+)
+def test_what_a_worker_is_given(shop: Service, args: tuple[str, ...], said: str) -> None:
+    """A bad limit, variable, user, mask or time is refused before anything is made."""
+    assert said in refused(shop, "shop:Orders", *args)
+    assert not shop.run_dir.exists()
+
+
+def test_a_variable(shop: Service) -> None:
+    """A variable is named as it stands in the environment."""
+    done = shop.naruto("start", "shop:Orders", NARUTO_MAX_MEMORY="abc")
+    assert done.returncode == 2
+    assert 'NARUTO_MAX_MEMORY=abc: "abc" is no size' in done.stderr
+
+
 class TestTarget:
     """A target that is not there, or can't be one."""
 

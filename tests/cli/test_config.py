@@ -68,6 +68,24 @@ def test_what_counts_more_than_a_class_attribute(new_service: NewService) -> Non
     assert shown["groups.default.interval"] == ("0.1", "command line")
 
 
+def test_what_workers_are_given(new_service: NewService) -> None:
+    """Tables, masks and codes are shown as they may be written; a directory is the group's."""
+    toml = 'exit_codes = [0, 2]\nenvironment.TZ = "UTC"\n' + SETTINGS.replace("    ", "")
+    toml += 'directory = "elsewhere"\nenvironment.B = "two words"\n'
+    service = new_service({"shop.py": SHOP, "naruto.toml": toml})
+    (service.home / "elsewhere").mkdir()
+    shown = _shown(service, "--limits", "core=0 nproc=unlimited", NARUTO_UMASK="27")
+    assert shown["groups.mail.limits"] == ("core=0 nproc=unlimited", "command line")
+    assert shown["groups.mail.environment"] == ("TZ=UTC B='two words'", "naruto.toml")
+    assert shown["groups.orders.environment"] == ("TZ=UTC", "naruto.toml")
+    assert shown["groups.mail.umask"] == ("027", "environment NARUTO_UMASK")
+    assert shown["groups.mail.exit_codes"] == ("0,2", "naruto.toml")
+    assert shown["groups.mail.directory"] == (str(service.home / "elsewhere"), "naruto.toml")
+    assert shown["groups.orders.directory"] == (shown["directory"][0], "default")
+    assert shown["groups.orders.nice"] == ("none", "default")
+    assert shown["exit_with_parent"] == ("false", "default")
+
+
 def test_check_says_yes(new_service: NewService) -> None:
     """Good settings and targets: one line and 0; nothing runs, nothing is made."""
     service = new_service({"shop.py": SHOP, "naruto.toml": SETTINGS})

@@ -85,3 +85,29 @@ class TestPaths:
         assert settings.config == str(current / "naruto.toml")
         assert settings.log_file == str(current / "log")
         assert settings.name == "current"
+
+    def test_directory_of_a_group(self, shop: Path) -> None:
+        """A group may have its own, relative to the file; the others have the service's."""
+        toml = """
+            directory = "srv"
+            [groups.x]
+            target = "a:B"
+            directory = "../x"
+            [groups.y]
+            target = "a:C"
+        """
+        settings = load(shop, toml)
+        assert settings.directory == str(shop / "srv")
+        assert [g.directory for g in settings.groups] == [
+            *(str(shop.parent / "x"), str(shop / "srv")),
+        ]
+        settings = load(shop, toml, directory="/line")
+        assert settings.directory == "/line"
+        assert [group.directory for group in settings.groups] == ["/line", "/line"]
+        assert settings.origins["groups.x.directory"] == "command line"
+
+    def test_no_directory_of_a_group(self, shop: Path) -> None:
+        """None is the service's, wherever that comes from."""
+        settings = load(shop, '[groups.x]\ntarget = "a:B"')
+        assert (settings.directory, settings.groups[0].directory) == (str(shop), None)
+        assert settings.origins["groups.x.directory"] == "default"
