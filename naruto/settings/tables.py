@@ -91,7 +91,7 @@ def _pairs(
     value: object, split: Callable[[str], Iterable[str]], needed: str
 ) -> Mapping[str, object]:
     """Return what is written for each name, as yet unread."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return value
     if not isinstance(value, str):
         raise ValueError(f"{needed} is needed")

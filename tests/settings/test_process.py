@@ -174,6 +174,13 @@ class TestEnvironment:
         assert refusal(shop, f'target = "a:B"\n{toml}').startswith(f"naruto.toml: {said}")
 
 
+@pytest.mark.parametrize("key", ["limits", "environment"])
+def test_dict_of_something_else(shop: Path, key: str) -> None:
+    """What a program gives in place of names is refused as well."""
+    said = refusal(shop, **{key: {1: "x"}})
+    assert said.startswith(f"--{key} ") and "a table such as {" in said
+
+
 class TestMerged:
     """In limits and environment each key counts for itself, whichever place it stands in."""
 
