@@ -29,6 +29,12 @@ def group_of(shop: Path, /, toml: str | None = None, **given: Any) -> Any:
 
 
 @pytest.fixture
+def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge rights as for root, whoever runs the tests."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+@pytest.fixture
 def not_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge rights as for a user who has none."""
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
@@ -36,6 +42,7 @@ def not_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getgid", lambda: 54321)
 
 
+@pytest.mark.usefixtures("as_root")
 class TestLimits:
     """A table of limits, or its text."""
 
@@ -255,12 +262,11 @@ class TestUmask:
 class TestUserAndGroup:
     """Names that this system knows, and rights that this process has."""
 
+    @pytest.mark.usefixtures("as_root")
     def test_known(self, shop: Path) -> None:
         """Root may run workers as anybody."""
-        toml = f'user = "{ROOT}"\ngroup = "{ROOTS}"'
-        if os.geteuid() == 0:
-            group = group_of(shop, toml)
-            assert (group.user, group.group) == (ROOT, ROOTS)
+        group = group_of(shop, f'user = "{ROOT}"\ngroup = "{ROOTS}"')
+        assert (group.user, group.group) == (ROOT, ROOTS)
 
     @pytest.mark.parametrize("key", ["user", "group"])
     @pytest.mark.parametrize("name", ["no-such-one", "0", "a b", "x\0"])
@@ -309,13 +315,13 @@ class TestUserAndGroup:
 class TestRights:
     """What needs root is refused beforehand where that can be known."""
 
+    @pytest.mark.usefixtures("as_root")
     @pytest.mark.parametrize(
         ("text", "value"), [("-20", -20), ("19", 19), ("0", 0), (" -5 ", -5)]
     )
     def test_nice(self, shop: Path, text: str, value: int) -> None:
         """From -20 to 19."""
-        if os.geteuid() == 0:
-            assert group_of(shop, nice=text).nice == value
+        assert group_of(shop, nice=text).nice == value
 
     @pytest.mark.parametrize("text", ["-21", "20", "--5", "low", "1.0"])
     def test_bad_nice(self, shop: Path, text: str) -> None:
