@@ -1,0 +1,89 @@
+"""Stack dumps of a process that is stuck, written into a descriptor by faulthandler.
+
+The dump is made in the C signal handler: it needs neither the interpreter lock nor a
+return from C, so a deadlock and a call that never comes back show as well as a crash does.
+SIGURG is ignored by default, so one that comes before its handler kills nobody.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import mmap
+import os
+import signal
+
+ALTERNATIVE_STACK = 1 << 20
+"""Bytes: 64 signals at once with the largest frame known (AMX, 11 KiB); see arm()."""
+
+_MAP_NORESERVE = 0x4000  # the same on x86, arm, riscv and s390
+_MAP_STACK = 0x20000
+
+
+class _Stack(ctypes.Structure):
+    """stack_t of sigaltstack(2)."""
+
+    _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+
+def arm(fd: int) -> None:
+    """Write the stacks of all threads into a descriptor at a crash, and when asked.
+
+    Call it in the main thread. faulthandler gives that thread an alternative signal stack
+    of a few KiB, and CPython asks for it with every handler (SA_ONSTACK, signal(7)): ten
+    handled signals delivered at once overflow it, which is a SIGSEGV. So it gets one that
+    has room for all of them.
+
+    Raises:
+        OSError: The kernel gave no memory.
+    """
+    faulthandler.enable(file=fd, all_threads=True)
+    faulthandler.register(signal.SIGURG, file=fd, all_threads=True, chain=False)
+    _widen()
+
+
+def disarm() -> None:
+    """Never write again: for a process that the user's code forked.
+
+    In there the number of the descriptor may soon be somebody else's. The alternative stack
+    stays, because other handlers may need it.
+    """
+    faulthandler.disable()
+    faulthandler.unregister(signal.SIGURG)
+
+
+def ask(pid: int) -> None:
+    """Have an armed process dump its stacks now.
+
+    It wakes poll(2) and the like (EINTR), which Python tries again. Of a process with
+    threads a question in the middle of a dump is dropped: no dump is torn by another.
+
+    Raises:
+        ProcessLookupError: It's gone.
+    """
+    os.kill(pid, signal.SIGURG)
+
+
+def _widen() -> None:
+    """Replace a small alternative signal stack by a large one, once.
+
+    The memory is never freed: a handler may stand on it at any time, also in a process
+    forked from this one. Pages that no signal ever needs cost nothing.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    now = _Stack()
+    _check(libc.sigaltstack(None, ctypes.byref(now)))
+    if now.size >= ALTERNATIVE_STACK:
+        return
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *3 * [ctypes.c_int], ctypes.c_long)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE | _MAP_STACK
+    memory = libc.mmap(None, ALTERNATIVE_STACK, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
+    _check(-1 if memory == ctypes.c_void_p(-1).value else 0)
+    _check(libc.sigaltstack(ctypes.byref(_Stack(memory, 0, ALTERNATIVE_STACK)), None))
+
+
+def _check(result: int) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"alternative signal stack: {os.strerror(number)}")
