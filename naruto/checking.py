@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any
 
+from .core.deaths import in_words
 from .errors import Failed, NarutoError, SettingsError
 from .settings import Settings
 from .supervise.generations import Generation
@@ -24,9 +25,12 @@ def check_here(settings: Settings) -> dict[str, dict[str, Any]]:
         SettingsError: A target is not there, or can't be one.
         Failed: Its module raised while it was imported; the text is the traceback.
     """
-    generation = Generation.pin(0, settings)
-    target.prepare_imports(generation.directory, os.getcwd())
-    return {group.name: _attributes(group.target) for group in settings.groups}
+    generation, started_in = Generation.pin(0, settings), os.getcwd()
+    attributes = {}
+    for group in settings.groups:
+        target.prepare_imports(generation.directories[group.name], started_in)
+        attributes[group.name] = _attributes(group.target)
+    return attributes
 
 
 def check_in_child(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -35,15 +39,16 @@ def check_in_child(settings: Settings) -> dict[str, dict[str, Any]]:
     pid = children.fork()
     if pid == 0:
         _answer(settings, output)
-    _, status = os.waitpid(pid, 0)
+    ended = children.reap(pid)
     try:
         answer = json.loads(os.pread(output, os.fstat(output).st_size, 0) or "{}")
     finally:
         os.close(output)
     if "error" in answer:
         raise (SettingsError if answer["status"] == 2 else Failed)(answer["error"])
-    if status != 0:
-        raise Failed(f"loading the target ended the process: {children.Ended(pid, status).how}")
+    if ended.code != 0:
+        how = in_words(ended.code, ended.signal)
+        raise Failed(f"loading the target ended the process: {how}")
     attributes: dict[str, dict[str, Any]] = answer
     return attributes
 

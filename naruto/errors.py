@@ -43,7 +43,13 @@ class AlreadyRunning(NarutoError):
     status = 4
 
 
+class GaveUp(NarutoError):
+    """Every group is FATAL: it has crashed more often than its settings allow."""
+
+    status = 5
+
+
 def from_status(status: int, text: str) -> NarutoError:
     """Return the error that ends a command with an exit status, as a master has answered it."""
-    kinds = (SettingsError, NotRunning, AlreadyRunning)
+    kinds = (SettingsError, NotRunning, AlreadyRunning, GaveUp)
     return next((kind(text) for kind in kinds if kind.status == status), Failed(text))

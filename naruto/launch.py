@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import threading
 import traceback
@@ -91,11 +92,19 @@ def log_path(settings: Settings) -> str:
 def _foreground_log(settings: Settings, *, embedded: bool) -> LogTo:
     asked = any(settings.origins[key] != "default" for key in ("log_file", "log_level"))
     level = settings.log_level.upper()
-    return LogTo(settings.log_file, level, asked or not embedded, alone=not embedded)
+    asked = asked or not embedded
+    return LogTo(settings.log_file, level, asked, not embedded, _log_owner(settings))
 
 
 def _daemon_log(settings: Settings) -> LogTo:
-    return LogTo(log_path(settings), settings.log_level.upper())
+    level = settings.log_level.upper()
+    return LogTo(log_path(settings), level, owner=_log_owner(settings))
+
+
+def _log_owner(settings: Settings) -> int | None:
+    """Return the user of the first group that has one of its own."""
+    users = [group.user for group in settings.groups if group.user is not None]
+    return pwd.getpwnam(users[0]).pw_uid if users else None
 
 
 def _supervise(
@@ -123,7 +132,7 @@ def _supervise(
     if master.again:
         master.restart()
     if status and master.exit and master.exit.text:
-        raise Failed(master.exit.text)
+        raise from_status(status, master.exit.text)
     return status
 
 

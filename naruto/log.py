@@ -37,12 +37,15 @@ class LogTo:
         asked: Somebody asked for a log. Where not (naruto as a library) nothing is added
             to what the program does with its own loguru, and user code prints as ever.
         alone: The process is naruto's, and so is its loguru: no other sink counts.
+        owner: Whom a file shall belong to (a uid), so that a worker which has given up
+            root's rights can open it anew; None leaves it as it is.
     """
 
     path: str | None
     level: str = "INFO"
     asked: bool = True
     alone: bool = True
+    owner: int | None = None
 
 
 def write(level: str, text: str) -> None:
@@ -63,7 +66,8 @@ def open_for(process: str, to: LogTo) -> Callable[[], None]:
     default = not to.alone and _remove_default()
     logger.enable("naruto")
     patience = 0.0 if process == "master" else 1.0
-    sink = Sink(process, to.path, _colored(to.path), patience)
+    sink = Sink(process, to.path, _colored(to.path), patience, to.owner)
+    sink.open()
     number = logger.add(sink, level=to.level, format="{message}", catch=False)
 
     def close() -> None:
@@ -127,6 +131,7 @@ class Sink:
     path: str | None
     colored: bool = False
     patience: float = 1.0
+    owner: int | None = None
     _fd: int | None = None
     _lost: int = 0
 
@@ -137,7 +142,7 @@ class Sink:
             text = f"{text}({self._lost} records before this were lost)\n"
         data = text.encode(errors="backslashreplace")
         try:
-            fd = self._open()
+            fd = self._place()
             while data:
                 if self.path is None and not _has_room(fd, self.patience):
                     self._lost += 1
@@ -165,16 +170,35 @@ class Sink:
             text += "\n" + "".join(traceback.format_exception(*error)).rstrip()
         return "".join(f"{head}{line}\n" for line in text.splitlines() or [""])
 
-    def _open(self) -> int:
+    def open(self) -> None:
+        """Open the file while there is the right to; what fails now is tried again."""
+        try:
+            self._place()
+        except OSError:
+            pass  # a log that can't be written never stops a process
+
+    def _place(self) -> int:
+        """Return where to write to."""
         if self.path is None:
             return 2
         if self._fd is not None and not self._moved(self._fd):
             return self._fd
-        old, self._fd = self._fd, open_log(self.path)
+        try:
+            new = open_log(self.path)
+        except OSError:
+            if self._fd is None:
+                raise
+            return self._fd  # moved, and no right to make a new one: still better than none
+        self._give_to_owner(new)
+        old, self._fd = self._fd, new
         if old is not None:
-            self._redirect(old, self._fd)
+            self._redirect(old, new)
             os.close(old)
-        return self._fd
+        return new
+
+    def _give_to_owner(self, fd: int) -> None:
+        if self.owner is not None and os.geteuid() == 0:
+            os.fchown(fd, self.owner, -1)
 
     def _moved(self, fd: int) -> bool:
         assert self.path is not None

@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
 
 from . import __version__, log
 from .again import CommandLine, Restart
@@ -23,22 +22,23 @@ from .core import effects, events
 from .core.decide import decide
 from .core.messages import Message
 from .core.state import State
-from .errors import SettingsError
 from .log import LogTo
 from .process import Process
 from .settings import Settings, Source
 from .supervise import snapshot
-from .supervise.child import Child
 from .supervise.crew import Crew
 from .supervise.ear import Ear
 from .supervise.generations import Generation, Generations
+from .supervise.hands import Hands
+from .supervise.nursery import Nursery
 from .supervise.premises import Premises
 from .supervise.probe import Probe
 from .supervise.replies import Replies
-from .supervise.watch import READABLE, WRITABLE, Watch
-from .unix import children, limits, terminal
+from .supervise.strays import Strays
+from .supervise.undertaker import Undertaker
+from .supervise.watch import READABLE, Watch
+from .unix import children, limits, pidfd, terminal
 from .unix.wakeup import Caught, Wakeup
-from .work.birth import Cradle
 
 
 class MasterProcess(Process):
@@ -58,6 +58,7 @@ class MasterProcess(Process):
     """
 
     kind = "master"
+    _hands: Hands | None = None
 
     def __init__(
         self,
@@ -71,16 +72,11 @@ class MasterProcess(Process):
         private: Sequence[int] = (),
     ) -> None:
         self.name = settings.name
-        self.exit: effects.Exit | None = None
         self._command_line = CommandLine.of_this_program(source.directory)
-        self._started_in = os.path.realpath(source.directory)
         self._generations = Generations(source, settings)
         self._log_for, self._embedded, self._on_up = log_for, embedded, on_up
-        self._log_to = log_for(settings)
-        self._close_log: Callable[[], None] = lambda: None
         self._restart, self._private = restart or Restart(), private
         self._inbox: deque[events.Event] = deque()
-        self._probe: Probe | None = None
 
     # Begin and end
 
@@ -95,6 +91,7 @@ class MasterProcess(Process):
             self._terminal = terminal.has_terminal()
             self._wakeup = Wakeup.install()
             stack.callback(self._uninstall)
+            self._parent = self._watch_parent(stack)
             self._descriptors = limits.raise_descriptors()
             stack.callback(limits.restore_descriptors, self._descriptors)
             first = self._generations.first(self._descriptors[1])
@@ -112,9 +109,27 @@ class MasterProcess(Process):
         self._command_line.restart(kept)
 
     @property
+    def exit(self) -> effects.Exit | None:
+        """How the service has ended; None until it has."""
+        return self._hands.exit if self._hands is not None else None
+
+    @property
     def again(self) -> bool:
         """Whether the program is to be run again under this pid."""
         return self.exit is not None and self.exit.again
+
+    def _watch_parent(self, stack: ExitStack) -> list[int]:
+        """Return a descriptor that tells of our parent's end, if we are to end with it."""
+        if not self._generations.settings.exit_with_parent:
+            return []
+        fd = pidfd.watch_parent()
+        stack.callback(os.close, fd)
+        return [fd]
+
+    def _parent_gone(self, fd: int) -> None:
+        self._watch.drop(fd)
+        by = "the end of its parent (--exit-with-parent)"
+        self._inbox.append(events.Requested("stop", by=by))
 
     def _move_in(self, stack: ExitStack, workers: int) -> None:
         self._watch = Watch()
@@ -124,23 +139,66 @@ class MasterProcess(Process):
         stack.callback(self._move_out)
         self.pipe = self._premises.pipe
         self._state = State(next_serial=self._premises.first_serial)
-        self._crew = Crew(self._premises, self._cradle, self._watch_pipe)
-        self._replies = Replies(self._premises.rundir, self._watch_reply)
+        identity = f"{self.name} in {self._premises.rundir.path}"
+        self._probe = Probe(self._command_line, identity)
+        self._strays = Strays.watched(adopt=not self._embedded)
+        self._replies = Replies(self._premises.rundir, self._watch)
+        self._crew = Crew(self._premises, self._nursery().cradle, self._watch)
+        self._undertaker = Undertaker(
+            self._crew, self._probe, self._strays, self._embedded, self._bury, self._hear_all
+        )
         self._ear = Ear(self._premises.inlet)
         self._watch.add(self._premises.inlet, READABLE, self._hear)
         for fd in self._wakeup.polled:
             self._watch.add(fd, READABLE, self._take_signals)
         for fd in self._premises.strangers:
             self._watch.add(fd, READABLE, partial(self._stranger_gone, fd))
-        self._open_log(self._log_to)
-        stack.callback(lambda: self._close_log())
+        for fd in self._parent:
+            self._watch.add(fd, READABLE, partial(self._parent_gone, fd))
+        self._hands = self._made_hands()
+        self._hands.open_log(self._log_for(settings))
+        stack.callback(self._hands.close_log)
         self.set_title(f"({self._premises.rundir.path})")
 
+    def _nursery(self) -> Nursery:
+        return Nursery(
+            service=self.name,
+            started_in=os.path.realpath(self._generations.source.directory),
+            descriptors=self._descriptors,
+            embedded=self._embedded,
+            premises=self._premises,
+            generations=self._generations,
+            wakeup=self._wakeup,
+            log_for=self._log_for,
+            open_now=self._open_now,
+        )
+
+    def _made_hands(self) -> Hands:
+        return Hands(
+            service=self.name,
+            descriptors=self._descriptors[1],
+            embedded=self._embedded,
+            premises=self._premises,
+            generations=self._generations,
+            crew=self._crew,
+            probe=self._probe,
+            replies=self._replies,
+            tell=self._inbox.append,
+            log_for=self._log_for,
+            on_up=self._on_up,
+            restart=self._restart,
+        )
+
+    def _open_now(self) -> list[int]:
+        """Descriptors that are the master's alone just now."""
+        held = [*self._private, *self._parent, self._watch.fileno(), *self._probe.descriptors]
+        return [*held, *self._replies.descriptors, *self._crew.descriptors]
+
     def _move_out(self) -> None:
-        if not self._state.up:
-            self._answer_returning(1, "the service did not come up again; its log says why")
-        if self._probe is not None:  # killed when the end began
-            self._probe.ended(children.reap(self._probe.pid))
+        if not self._state.up and self._hands is not None:
+            text = "the service did not come up again; its log says why"
+            self._hands.answer_returning(1, text)
+        self._probe.close()
         self._replies.close()
         if self.again:
             self._premises.close_for_restart()
@@ -162,17 +220,20 @@ class MasterProcess(Process):
             log.write("WARNING", sentence)
         strangers = frozenset(who.slot for who in self._premises.strangers.values())
         self._inbox.append(events.Started(first.policies, first.number, strangers))
-        while self.exit is None:
+        while self.exit is None or self._strays:
             for _ in range(len(self._inbox)):
                 self._surviving(partial(self._decide, self._inbox.popleft()))
-            if self.exit is None:
+            if self.exit is None or self._strays:
                 self._wait()
         log.write("INFO", f"master of {self.name} {'restarts' if self.again else 'ends'}")
 
     def _decide(self, event: events.Event) -> None:
         self._state, wanted = decide(self._state, event, time.monotonic())
+        assert self._hands is not None
         for effect in wanted:
-            self._surviving(partial(self._PERFORM[type(effect)], self, effect))
+            self._surviving(partial(self._hands.perform, effect))
+        if self.exit is not None:
+            self._undertaker.last()
 
     def _surviving(self, step: Callable[[], object]) -> None:
         """Take one step of the loop; what it raises ends neither the loop nor the service.
@@ -190,13 +251,16 @@ class MasterProcess(Process):
         self._surviving(partial(self._watch.wait, self._timeout()))
         now = time.monotonic()
         if now >= self._state.next_alarm:
+            self._undertaker.sweep()
             self._inbox.append(events.TimePassed())
         self._replies.drop_late(now)
+        self._strays.kill_late(now)
 
     def _timeout(self) -> float | None:
         if self._inbox:
             return 0
-        at = min(self._state.next_alarm, self._replies.next_alarm)
+        patience = self._replies.next_alarm, self._strays.next_alarm
+        at = min(self._state.next_alarm, *patience)
         return None if at == math.inf else max(0.0, at - time.monotonic())
 
     # What comes in
@@ -204,10 +268,7 @@ class MasterProcess(Process):
     def _take_signals(self) -> None:
         caught = list(self._wakeup.read())
         if any(one.name == "CHLD" for one in caught):
-            ended = self._ended()
-            self._surviving(self._hear)  # what they have said before they died
-            for one in ended:
-                self._surviving(partial(self._bury, one))
+            self._undertaker.reap()
         for signal in caught:
             if signal.name != "CHLD":
                 event = events.Signalled(signal.name, signal.by, self._hung_up(signal))
@@ -219,17 +280,14 @@ class MasterProcess(Process):
         return caught.name == "HUP" and self._terminal and gone
 
     def _bury(self, ended: children.Ended) -> None:
-        if self._probe is not None and ended.pid == self._probe.pid:
-            probe, self._probe = self._probe, None
-            self._inbox.append(probe.ended(ended))
-        elif (event := self._crew.bury(ended)) is not None:
+        self._surviving(partial(self._bury_one, ended))
+
+    def _bury_one(self, ended: children.Ended) -> None:
+        if (event := self._undertaker.event(ended)) is not None:
             self._inbox.append(event)
 
-    def _ended(self) -> list[children.Ended]:
-        if not self._embedded:
-            return list(children.reap_all())
-        probe = [self._probe.pid] if self._probe else []
-        return list(children.reap_these([*self._crew.pids, *probe]))
+    def _hear_all(self) -> None:
+        self._surviving(self._hear)
 
     def _hear(self) -> None:
         for message in self._ear.listen():
@@ -255,106 +313,3 @@ class MasterProcess(Process):
         where = self._premises.stranger_gone(fd).slot
         if where not in {who.slot for who in self._premises.strangers.values()}:
             self._inbox.append(events.StrangerGone(where))
-
-    # What is to be done
-
-    def _spawn(self, effect: effects.Spawn) -> None:
-        try:
-            self._inbox.append(self._crew.spawn(effect.worker, effect.generation))
-        except Exception as error:
-            self._inbox.append(events.SpawnFailed(effect.worker, f"{error!r}"))
-            raise
-
-    def _cradle(self, child: Child) -> Cradle:
-        generation = self._generations.of(child.generation)
-        premises, selector = self._premises, self._watch.fileno()
-        foreign = [*self._private, *premises.masters_own, *self._wakeup.descriptors, selector]
-        foreign += [*self._replies.descriptors, *self._crew.descriptors]
-        foreign += [self._probe.output] if self._probe else []
-        return Cradle(
-            service=self.name,
-            group=generation.group(child.id.group),
-            directory=generation.directory,
-            started_in=self._started_in,
-            to_master=premises.to_master,
-            lifeline=premises.lifeline.watched,
-            foreign=foreign,
-            ignored=self._wakeup.ignored,
-            descriptors=self._descriptors,
-            board=premises.board,
-            log_to=self._log_for(generation.settings),
-        )
-
-    def _read_settings(self, effect: effects.ReadSettings) -> None:
-        try:
-            generation = self._generations.next(self._descriptors[1])
-            self._premises.board.reserve(generation.most_workers)
-        except (SettingsError, OSError) as error:
-            self._inbox.append(events.SettingsRefused(str(error)))
-            return
-        self._inbox.append(events.SettingsRead(generation.policies, generation.number))
-
-    def _forget(self, effect: effects.Forget) -> None:
-        self._generations.forget_all_but(effect.needed)
-        log_to = self._log_for(self._generations.newest.settings)
-        if log_to != self._log_to:
-            self._open_log(log_to)
-
-    def _open_log(self, log_to: LogTo) -> None:
-        self._close_log()
-        self._log_to, self._close_log = log_to, log.open_for("master", log_to)
-
-    def _start_probe(self, effect: effects.Probe) -> None:
-        try:
-            identity = f"{self.name} in {self._premises.rundir.path}"
-            self._probe = Probe.start(self._command_line, identity)
-        except OSError as error:
-            self._inbox.append(events.Probed(False, f"fork: {error.strerror}"))
-
-    def _end_probe(self, effect: effects.EndProbe) -> None:
-        if self._probe is not None:
-            self._probe.kill()
-
-    def _answer(self, effect: effects.Answer) -> None:
-        answer = {"status": effect.status, "text": effect.text, "embedded": self._embedded}
-        self._replies.send(effect.client, answer)
-
-    def _announce(self, effect: effects.Announce) -> None:
-        total = sum(group.policy.workers for group in self._state.groups.values())
-        log.write("INFO", f"{self.name} is up: {total} workers are READY")
-        text = self._restart.text  # which loops the old image had to kill
-        self._answer_returning(1 if text else 0, text)
-        self._on_up()
-
-    def _answer_returning(self, status: int, text: str) -> None:
-        for client in self._restart.clients:
-            self._answer(effects.Answer(client, status, text))
-
-    def _exit(self, effect: effects.Exit) -> None:
-        self.exit = effect
-
-    def _watch_pipe(self, child: Child, full: bool) -> None:
-        if full:
-            self._watch.add(child.outbox.fd, WRITABLE, partial(self._crew.flush, child))
-        else:
-            self._watch.drop(child.outbox.fd)
-
-    def _watch_reply(self, fd: int, wanted: bool) -> None:
-        if wanted:
-            self._watch.add(fd, WRITABLE, partial(self._replies.flush, fd))
-        else:
-            self._watch.drop(fd)
-
-    _PERFORM: dict[type, Callable[[MasterProcess, Any], None]] = {
-        effects.Spawn: _spawn,
-        effects.Tell: lambda self, tell: self._crew.tell(tell.worker, tell.verb, tell.args),
-        effects.Kill: lambda self, kill: self._crew.kill(kill.worker),
-        effects.ReadSettings: _read_settings,
-        effects.Probe: _start_probe,
-        effects.EndProbe: _end_probe,
-        effects.Answer: _answer,
-        effects.Announce: _announce,
-        effects.Forget: _forget,
-        effects.Log: lambda self, line: log.write(line.level, line.text),
-        effects.Exit: _exit,
-    }

@@ -17,6 +17,7 @@ from .unix import lastwords
 from .unix.scoreboard import Line
 from .work import loop
 from .work.mailbox import Mailbox
+from .work.wear import Wear
 
 
 class HasFileno(Protocol):
@@ -33,6 +34,7 @@ class Post:
 
     Attributes:
         last_words: A descriptor for what the master shall read after its death.
+        max_loops, max_lifetime, max_memory: When it shall ask to be replaced; None never.
     """
 
     service: str
@@ -44,6 +46,9 @@ class Post:
     mailbox: Mailbox
     line: Line
     last_words: int
+    max_loops: int | None = None
+    max_lifetime: float | None = None
+    max_memory: int | None = None
 
 
 class WorkerProcess(Process):
@@ -168,6 +173,11 @@ class WorkerProcess(Process):
     def run(self) -> int:
         """Live this worker's life; return its exit status."""
         return loop.live(self, self._post.mailbox, self._post.line)
+
+    def wear(self) -> Wear | None:
+        """Return when this worker, which is READY now, has done enough."""
+        post = self._post
+        return Wear.allowed(post.max_loops, post.max_lifetime, post.max_memory)
 
     def leave_words(self, text: str) -> None:
         """Leave words that the master reads after this worker's death."""

@@ -32,7 +32,7 @@ KNOW_BOTH = {
     "naruto.manager",  # starts the one, and asks it
 }
 """Modules outside supervise/ and work/ that may know core and unix alike."""
-TEXT = ("naruto.core.units", "naruto.core.messages")
+TEXT = ("naruto.core.deaths", "naruto.core.units", "naruto.core.messages")
 """Words of the core that its users need as well: how a time is written, what may be shown."""
 PACKAGES_OF_BOTH = ("naruto.supervise", "naruto.work")
 """Parts of the master and of a worker, in files of their own."""

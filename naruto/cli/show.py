@@ -122,6 +122,25 @@ def status(service: Mapping[str, Any]) -> None:
     )
     rows = [_row(group, worker) for group in service["groups"] for worker in group["workers"]]
     console.print(_table(*COLUMNS, rows=rows))
+    for group in service["groups"]:
+        for line in _troubles(group):
+            console.print(line, markup=False, soft_wrap=True)
+
+
+def _troubles(group: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong with a group, why, and what will be done about it."""
+    name = group["name"]
+    if group["fatal"]:
+        yield f"{name}: FATAL: {group['fatal']}; naruto reload {name} brings it back"
+    for slot in group["failing"]:
+        at = slot["next_try"]
+        then = "is being tried again" if at is None else f"next try in {span(at)}"
+        cause = slot["cause"].splitlines() or ["?"]
+        shown = cause[0] if len(cause) == 1 else f"{cause[0]}: {cause[-1]}"
+        yield (
+            f"{name}: failing: index {slot['index']}, {slot['failures']} short lives in a"
+            f" row, {then}; the last: {printable(shown)}"
+        )
 
 
 def _row(group: Mapping[str, Any], worker: Mapping[str, Any]) -> tuple[str, ...]:

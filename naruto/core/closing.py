@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import attrs
 
+from .deaths import Death
 from .effects import Answer, EndProbe, Exit, Probe
-from .events import Exited, Probed, Requested
+from .events import Probed, Requested
 from .ids import WorkerId
 from .lifecycle import Phase
 from .messages import LEAVE
-from .state import Closing, Order, Worker
+from .state import Closing
 from .turn import Turn
 
 PROBE = "probe"
@@ -71,30 +72,42 @@ def _disappoint(turn: Turn, clients: tuple[str, ...], text: str) -> None:
 
 def _kill_all(turn: Turn) -> None:
     for worker in turn.state.workers():
-        if worker.phase is Phase.FORKING:  # killed when it is born
-            turn.put(attrs.evolve(worker, order=Order("stop", turn.now)))
+        if worker.phase is Phase.FORKING:
+            turn.put(attrs.evolve(worker, doomed="stop --now"))
         elif worker.phase is not Phase.KILLED:
             turn.kill(worker, "stop --now")
 
 
-def fail_start(turn: Turn, worker: Worker, event: Exited) -> None:
+def fail_start(turn: Turn, death: Death) -> None:
     """A worker died before the service was ever up: a start is all at once."""
-    why = worker.cause or f"ended with {event.how} before it was READY"
-    text = f"worker {worker.id} {why}"
+    why = death.killed or f"ended with {death.end.how} before it was READY"
+    text = f"worker {death.worker} {why}"
     turn.log("error", f"start failed: {text}")
-    if event.last_words:
-        text = f"{text}\n{event.last_words}"
-    close(turn, "stop")
+    if death.end.last_words:
+        text = f"{text}\n{death.end.last_words}"
+    _close_with(turn, "stop", 1, text)
+
+
+def end_by_itself(turn: Turn, status: int, text: str) -> None:
+    """Nothing will ever run again here: the master has nothing left to do."""
+    level = "critical" if status else "info"
+    turn.log(level, "nothing is left to run: the service ends" + (f": {text}" if text else ""))
+    _close_with(turn, "quit", status, text)
+    end_if_empty(turn)
+
+
+def _close_with(turn: Turn, verb: str, status: int, text: str) -> None:
+    close(turn, verb)
     assert turn.state.closing is not None
-    turn.change(closing=attrs.evolve(turn.state.closing, status=1, text=text))
+    turn.change(closing=attrs.evolve(turn.state.closing, status=status, text=text))
 
 
-def after_end(turn: Turn, worker: Worker, event: Exited) -> None:
+def after_end(turn: Turn, death: Death) -> None:
     """A worker has ended during the end: note whether a loop was cut."""
     closing = turn.state.closing
     assert closing is not None
-    if event.doing and worker.cause:
-        cut = (*closing.cut, f"{worker.id} (pid {worker.pid}) {event.doing}")
+    if death.end.doing and death.killed:
+        cut = (*closing.cut, f"{death.worker} (pid {death.pid}) {death.end.doing}")
         turn.change(closing=attrs.evolve(closing, cut=cut))
     end_if_empty(turn)
 
@@ -112,7 +125,7 @@ def end_if_empty(turn: Turn) -> None:
     status = closing.status or (1 if closing.cut else 0)
     for client in closing.clients:
         turn.emit(Answer(client, status, text))
-    turn.change(over=True)
+    turn.change(over=True, alarms={})
     turn.emit(Exit(status, text, closing.again, closing.returning))
 
 

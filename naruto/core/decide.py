@@ -11,10 +11,9 @@ from typing import Any
 
 import attrs
 
-from . import closing, events, rollout, staffing, undoing
+from . import closing, ends, events, hangs, recycling, rollout, staffing, undoing
 from .effects import Effect
-from .ids import SlotId, WorkerId
-from .lifecycle import Happening, fits
+from .ids import LoopsOf, SlotId, WorkerId
 from .state import Group, Slot, State, Worker
 from .turn import Turn
 
@@ -52,6 +51,7 @@ def decide(state: State, event: events.Event, now: float) -> tuple[State, list[E
         _RULES[type(event)](turn, event)
         if turn.state.closing is None:
             rollout.next_wish(turn)
+            ends.end_if_exhausted(turn)
             staffing.recruit(turn)
     return turn.state, turn.effects
 
@@ -96,6 +96,7 @@ def _attend(turn: Turn, where: SlotId) -> None:
     """See to one slot after anything has changed in it."""
     if turn.state.closing is None:
         staffing.tend(turn, where)
+        recycling.advance(turn, where)
         rollout.advance(turn, where)
 
 
@@ -131,56 +132,8 @@ def _last_loop_ended(turn: Turn, event: events.LastLoopEnded) -> None:
 
 
 def _exited(turn: Turn, event: events.Exited) -> None:
-    worker = turn.state.worker(event.worker)
-    if worker is None or not fits(worker.phase, Happening.EXITED):
-        return  # reaped before, or not born yet: nothing to learn
-    worker = turn.step(worker, Happening.EXITED)
-    _report(turn, worker, event)
-    turn.remove(worker)
-    refill = turn.state.up or worker.was_ready or worker.by_hand
-    if turn.state.closing is None and not refill:
-        closing.fail_start(turn, worker, event)
-    if turn.state.closing is not None:
-        closing.after_end(turn, worker, event)
-        return
-    if not turn.state.up:
-        turn.change(unready=turn.state.unready + worker.was_ready)
-        staffing.count_failure(turn, worker)
-        staffing.fill(turn, worker.id.slot)
-        return
-    if not undoing.proves(turn.state, worker):
-        staffing.count_failure(turn, worker)
-    undoing.after_end(turn, worker, _why(turn.state, worker, event))
-    _attend(turn, worker.id.slot)
-
-
-def _why(state: State, worker: Worker, event: events.Exited) -> str:
-    if worker.by_hand:
-        why = "was told to leave by a line in its pipe"
-    elif worker.cause:
-        why = worker.cause
-    elif worker.begun and staffing.is_on_trial(state, worker):
-        why = f"failed in its first loop ({event.how})"
-    elif worker.was_ready:
-        why = f"ended with {event.how}"
-    else:
-        why = f"ended with {event.how} before it was READY"
-    return f"{worker.id} {why}" + (f"\n{event.last_words}" if event.last_words else "")
-
-
-def _report(turn: Turn, worker: Worker, event: events.Exited) -> None:
-    asked = worker.order is not None or worker.by_hand
-    end = (worker.cause and f"was killed ({worker.cause})") or f"ended with {event.how}"
-    text = f"{worker.id} (pid {worker.pid}, generation {worker.generation}) {end}"
-    if event.doing:
-        turn.log("error", f"{text} {event.doing}")
-    elif worker.cause or not (asked and event.how == "exit status 0"):
-        turn.log("warning", text + (f" after {worker.order.verb}" if worker.order else ""))
-    else:
-        verb = worker.order.verb if worker.order else "a line in its pipe"
-        turn.log("debug", f"{text} after {verb}")
-    if event.last_words and event.how.startswith("signal"):
-        turn.log("error", f"last words of {worker.id}:\n{event.last_words}")
+    ends.exited(turn, event)
+    _attend(turn, event.worker.slot)
 
 
 def _stranger_gone(turn: Turn, event: events.StrangerGone) -> None:
@@ -199,6 +152,8 @@ def _time_passed(turn: Turn, event: events.TimePassed) -> None:
                 _overdue(turn, worker)
         elif isinstance(key, SlotId):
             staffing.retry(turn, key)
+        elif isinstance(key, LoopsOf):
+            hangs.look(turn, key)
         else:
             closing.probe_is_late(turn)
 
@@ -247,6 +202,8 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     events.FirstLoopEnded: rollout.first_loop_ended,
     events.Held: _held,
     events.LastLoopEnded: _last_loop_ended,
+    events.RecycleAsked: recycling.asked,
+    events.LoopsSeen: hangs.seen,
     events.Exited: _exited,
     events.StrangerGone: _stranger_gone,
     events.TimePassed: _time_passed,

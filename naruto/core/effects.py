@@ -35,6 +35,32 @@ class Kill:
 
 
 @attrs.frozen
+class Look:
+    """Read on the scoreboard who is in which loop; answer with LoopsSeen."""
+
+    group: str
+
+
+@attrs.frozen
+class Dump:
+    """Ask a worker for the stacks of its threads, whatever it is stuck in."""
+
+    worker: WorkerId
+
+
+@attrs.frozen
+class ShowStack:
+    """Log the stacks that a worker was asked for, and let it go on.
+
+    Attributes:
+        why: What is to be said above them.
+    """
+
+    worker: WorkerId
+    why: str
+
+
+@attrs.frozen
 class ReadSettings:
     """Read the settings anew; answer with SettingsRead or SettingsRefused."""
 
@@ -60,7 +86,9 @@ class Answer:
 
 @attrs.frozen
 class Announce:
-    """The service is up for the first time: every worker is READY."""
+    """The service is up for the first time: all these workers are READY."""
+
+    workers: int
 
 
 @attrs.frozen
@@ -99,6 +127,9 @@ Effect = (
     Spawn
     | Tell
     | Kill
+    | Look
+    | Dump
+    | ShowStack
     | ReadSettings
     | Probe
     | EndProbe

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from .deaths import End
 from .ids import SlotId, WorkerId
 from .policy import Policy
 
@@ -141,20 +142,32 @@ class LastLoopEnded:
 
 
 @attrs.frozen
-class Exited:
-    """A worker is dead and reaped.
-
-    Attributes:
-        how: Its end in words: "exit status 1", "signal KILL".
-        doing: The loop that its end has cut, in words: for how long, working on what.
-            Empty where it was in none.
-        last_words: The end of its traceback, or nothing.
-    """
+class RecycleAsked:
+    """A worker asks to be replaced, and says why."""
 
     worker: WorkerId
-    how: str
-    doing: str = ""
-    last_words: str = ""
+    reason: str
+
+
+@attrs.frozen
+class LoopsSeen:
+    """The scoreboard was read.
+
+    Attributes:
+        began: When the loop began that each worker of the group is in, in seconds on the
+            monotonic clock; whoever is in none is left out.
+    """
+
+    group: str
+    began: Mapping[WorkerId, float]
+
+
+@attrs.frozen
+class Exited:
+    """A worker is dead and reaped."""
+
+    worker: WorkerId
+    end: End
 
 
 @attrs.frozen
@@ -182,6 +195,8 @@ Event = (
     | FirstLoopEnded
     | Held
     | LastLoopEnded
+    | RecycleAsked
+    | LoopsSeen
     | Exited
     | StrangerGone
     | TimePassed

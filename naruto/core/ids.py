@@ -14,6 +14,9 @@ class SlotId(NamedTuple):
     group: str
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls here
 
+    def __str__(self) -> str:
+        return f"{self.group}-{self.index}"
+
 
 class WorkerId(NamedTuple):
     """One worker of all that ever were: no serial is used twice."""
@@ -35,3 +38,9 @@ class WorkerId(NamedTuple):
         """Read what ``str`` has written; None where it's something else."""
         match = _WORKER_ID.fullmatch(text)
         return cls(match[1], int(match[2]), int(match[3])) if match else None
+
+
+class LoopsOf(NamedTuple):
+    """The loops of a group, as something to look at again."""
+
+    group: str

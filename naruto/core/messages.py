@@ -31,6 +31,7 @@ UP = {
     "looped": "a canary's first loop has ended well",
     "held": "rests between two loops, as told by hold",
     "done": "the last loop is over",
+    "recycle": "asks to be replaced: it has looped, lived or grown enough",
 }
 """What workers write into the master's pipe: verb to meaning."""
 

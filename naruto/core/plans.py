@@ -52,13 +52,18 @@ class Plan:
         """Not all that are to be READY together are; indexes to be given up don't count."""
         return bool(self.unready) or any(index < self.workers for index in self.todo)
 
+    def without(self, index: int) -> Plan:
+        """The plan when an index is no longer under way."""
+        gone = {index}
+        return attrs.evolve(self, flying=self.flying - gone, unready=self.unready - gone)
+
 
 @attrs.frozen
 class Rollout:
     """A reload under way.
 
     Attributes:
-        leaving: New workers, told to leave, whose end the refusal waits for.
+        leaving: Workers told to leave, whose end makes room or is waited for.
         refusal: Why it was refused.
     """
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import attrs
 
+from . import recycling
 from .effects import Answer, Forget, ReadSettings
 from .events import FirstLoopEnded, Held, Requested, SettingsRead, SettingsRefused
 from .ids import SlotId
 from .lifecycle import Happening, Phase
 from .plans import Plan, Rollout, Stage, Wish
 from .policy import Policy
-from .staffing import all_slots, is_canary, tend, truncate, unwant, want
+from .staffing import all_slots, is_canary, is_on_trial, tend, truncate, unwant, want
 from .state import Group, Slot, Worker
 from .turn import Turn
 
@@ -59,7 +60,9 @@ def begin(turn: Turn, event: SettingsRead) -> None:
         turn.change(reading=None)
         return
     plans = {name: _plan(turn, name, event) for name in wish.groups or known}
-    turn.change(reading=None, rollout=Rollout(event.generation, plans, clients=wish.clients))
+    leaving = frozenset().union(*(recycling.call_off(turn, name) for name in plans))
+    rollout = Rollout(event.generation, plans, clients=wish.clients, leaving=leaving)
+    turn.change(reading=None, rollout=rollout)
     turn.log("info", f"reload to generation {event.generation} begins")
     for name, plan in plans.items():
         if plan.canary is not None:
@@ -112,10 +115,16 @@ def advance(turn: Turn, where: SlotId) -> None:
         if where.index == plan.canary:
             _advance_canary(turn, where, plan)
     elif where.index in plan.flying:
-        if where.index >= plan.workers:
+        if goes(turn, where, plan):
             _retire(turn, where)
         else:
             _hand_over(turn, where, plan)
+
+
+def goes(turn: Turn, where: SlotId, plan: Plan) -> bool:
+    """Whether nobody is to work in a slot afterwards."""
+    slot = turn.state.groups[where.group].slots[where.index]
+    return where.index >= plan.workers or slot.finished == plan.generation
 
 
 def _advance_canary(turn: Turn, where: SlotId, plan: Plan) -> None:
@@ -136,9 +145,19 @@ def _newcomer(turn: Turn, where: SlotId, plan: Plan) -> Worker | None:
     if not plan.policy.overlap:
         for old in workers:
             turn.order(old, "reload")
-    if len(workers) < (2 if plan.policy.overlap else 1):
+    if len(workers) < (2 if plan.policy.overlap else 1) and _room(turn, where.group, plan):
         want(turn, where, plan.generation)
     return None
+
+
+def _room(turn: Turn, name: str, plan: Plan) -> bool:
+    """Whether a canary fits, while those are still leaving that made way for the reload."""
+    return bool(plan.flying) or _leaving(turn, name) < max(1, plan.policy.in_flight)
+
+
+def _leaving(turn: Turn, name: str) -> int:
+    rollout = turn.state.rollout
+    return sum(who.group == name for who in rollout.leaving) if rollout else 0
 
 
 def _retire(turn: Turn, where: SlotId) -> None:
@@ -181,12 +200,8 @@ def _landed(turn: Turn, where: SlotId) -> None:
     """One index has arrived where the plan wants it; the next may take off."""
     assert turn.state.rollout is not None
     plan = turn.state.rollout.plans[where.group]
-    turn.put_plan(
-        where.group,
-        attrs.evolve(
-            plan, flying=plan.flying - {where.index}, unready=plan.unready - {where.index}
-        ),
-    )
+    turn.put_plan(where.group, plan.without(where.index))
+    turn.change_slot(where, failures=0, trouble="")
     take_off(turn, where.group)
     finish(turn)
 
@@ -198,20 +213,40 @@ def take_off(turn: Turn, name: str) -> None:
         plan = rollout.plans.get(name) if rollout else None
         if rollout is None or plan is None or not plan.todo:
             return
-        leaving = sum(who.group == name for who in rollout.leaving)
-        if len(plan.flying) + leaving >= max(1, plan.policy.in_flight):
+        if len(plan.flying) + _leaving(turn, name) >= max(1, plan.policy.in_flight):
             return
         index, *todo = plan.todo
-        if index >= plan.workers and not turn.state.groups[name].slots[index].workers:
+        leaves = goes(turn, SlotId(name, index), plan)
+        if leaves and not turn.state.groups[name].slots[index].workers:
             unwant(turn, SlotId(name, index))  # gone already: nothing to fly for
             turn.put_plan(name, attrs.evolve(plan, todo=tuple(todo)))
             continue
-        unready = plan.unready | {index} if index < plan.workers else plan.unready
+        unready = plan.unready if leaves else plan.unready | {index}
         turn.put_plan(
             name,
             attrs.evolve(plan, todo=tuple(todo), flying=plan.flying | {index}, unready=unready),
         )
         advance(turn, SlotId(name, index))
+
+
+def make_room(turn: Turn, name: str) -> None:
+    """Use the place of a worker that has left."""
+    plan = turn.state.rollout.plans[name] if turn.state.rollout else None
+    if plan is not None and plan.canary is not None:
+        advance(turn, SlotId(name, plan.canary))
+    take_off(turn, name)
+    finish(turn)
+
+
+def finished_by_itself(turn: Turn, worker: Worker) -> None:
+    """A new worker has ended, as its restart policy allows: its slot has arrived."""
+    plan = turn.state.rollout.plans.get(worker.id.group) if turn.state.rollout else None
+    if plan is None or worker.generation != plan.generation:
+        return
+    waiting = plan.unready - {worker.id.index}
+    turn.put_plan(worker.id.group, attrs.evolve(plan, unready=waiting))
+    if is_on_trial(turn.state, worker):
+        passed(turn, worker)
 
 
 def held(turn: Turn, event: Held) -> None:
@@ -286,6 +321,8 @@ def finish(turn: Turn) -> None:
         for name in rollout.plans:
             group = turn.state.groups[name]
             truncate(turn, name, group.policy.workers if group.generation else 0)
+    for name in rollout.plans:
+        recycling.grant(turn, name)
     for client in rollout.clients:
         turn.emit(Answer(client, status, text))
     turn.emit(Forget(frozenset(g.generation for g in turn.state.groups.values())))
@@ -297,7 +334,8 @@ def finish(turn: Turn) -> None:
 def _commit(turn: Turn, rollout: Rollout) -> str:
     for name, plan in rollout.plans.items():
         group = turn.state.groups[name]
-        turn.put_group(attrs.evolve(group, policy=plan.policy, generation=plan.generation))
+        group = attrs.evolve(group, policy=plan.policy, generation=plan.generation)
+        turn.put_group(attrs.evolve(group, fatal="", restarts=()))
         truncate(turn, name, plan.workers)
     workers = sum(plan.workers for plan in rollout.plans.values())
     return f"reloaded: {workers} workers run generation {rollout.generation}"

@@ -10,7 +10,7 @@ import attrs
 
 from .effects import Announce, Spawn
 from .events import BecameReady, LastLoopEnded, Spawned, SpawnFailed, StrangerGone
-from .ids import SlotId, WorkerId
+from .ids import LoopsOf, SlotId, WorkerId
 from .lifecycle import Happening, ImpossibleTransition, Phase, fits
 from .plans import Stage
 from .policy import Policy
@@ -77,7 +77,9 @@ def spawned(turn: Turn, event: Spawned) -> None:
         pid=event.pid,
         ready_by=None if timeout is None else turn.now + timeout,
     )
-    if worker.order is not None:  # told before it was born
+    if worker.doomed:
+        turn.kill(worker, worker.doomed)
+    elif worker.order is not None:  # told before it was born
         turn.step(worker, Happening.LEAVE)
 
 
@@ -88,8 +90,9 @@ def spawn_failed(turn: Turn, event: SpawnFailed) -> Worker:
     turn.remove(turn.step(worker, Happening.SPAWN_FAILED))
     slot = turn.state.slot(worker.id.slot)
     assert slot is not None
-    turn.change_slot(worker.id.slot, failures=slot.failures + 1)
-    turn.log("warning", f"{worker.id} could not be spawned: {event.error}")
+    trouble = f"{worker.id} could not be spawned: {event.error}"
+    turn.change_slot(worker.id.slot, failures=slot.failures + 1, trouble=trouble)
+    turn.log("warning", trouble)
     return worker
 
 
@@ -103,7 +106,7 @@ def became_ready(turn: Turn, event: BecameReady) -> None:
         turn.change(unready=turn.state.unready - 1)
         if turn.state.unready == 0:
             turn.change(up=True)
-            turn.emit(Announce())
+            turn.emit(Announce(len(all_slots(turn.state))))
 
 
 def last_loop_ended(turn: Turn, event: LastLoopEnded) -> None:
@@ -126,19 +129,6 @@ def last_loop_ended(turn: Turn, event: LastLoopEnded) -> None:
 def stranger_gone(turn: Turn, event: StrangerGone) -> None:
     """The worker of a dead master has left the slot free."""
     turn.change(strangers=turn.state.strangers - {event.slot})
-
-
-def count_failure(turn: Turn, worker: Worker) -> None:
-    """Remember at its end whether a worker lived long enough.
-
-    One that was never READY did not live at all.
-    """
-    slot = turn.state.slot(worker.id.slot)
-    assert slot is not None
-    uptime = turn.now - worker.born
-    lived = worker.was_ready and uptime >= policy_of(turn.state, worker).min_uptime
-    wanted = worker.order is not None or worker.by_hand
-    turn.change_slot(worker.id.slot, failures=0 if lived or wanted else slot.failures + 1)
 
 
 def delay(failures: int, serial: int) -> float:
@@ -179,7 +169,7 @@ def fill(turn: Turn, where: SlotId) -> None:
     if pause == 0:
         want(turn, where, generation)
     else:
-        turn.log("warning", f"{where.group}-{where.index} is tried again in {pause:.1f} s")
+        turn.log("warning", f"{where} is tried again in {pause:.1f} s")
         turn.alarm(where, turn.now + pause)
 
 
@@ -187,11 +177,15 @@ def retry(turn: Turn, where: SlotId) -> None:
     """The delay of a slot is over."""
     turn.alarm(where, None)
     slot = turn.state.slot(where)
-    if slot is None or slot.workers:
+    if slot is None or (slot.workers and where.index not in _recycled(turn.state, where)):
         return
     generation = wanted_generation(turn.state, where)
     if generation is not None:
         want(turn, where, generation)
+
+
+def _recycled(state: State, where: SlotId) -> frozenset[int]:
+    return state.groups[where.group].recycling
 
 
 def wanted_generation(state: State, where: SlotId) -> int | None:
@@ -199,15 +193,21 @@ def wanted_generation(state: State, where: SlotId) -> int | None:
 
     An index that a reload has under way is filled by the reload.
     """
+    generation = _belonging(state, where)
+    finished = state.groups[where.group].slots[where.index].finished
+    return None if generation == finished else generation
+
+
+def _belonging(state: State, where: SlotId) -> int | None:
     group = state.groups[where.group]
     plan = state.rollout.plans.get(where.group) if state.rollout else None
+    ours = group.serving and where.index < group.policy.workers
     if plan is None or state.rollout is None:
-        return group.generation if where.index < group.policy.workers else None
+        return group.generation if ours else None
     if where.index in plan.flying:
         return None
     if state.rollout.stage is Stage.CANARY or where.index in plan.todo:
-        ours = where.index < group.policy.workers and where.index != plan.canary
-        return group.generation if ours and group.generation else None
+        return group.generation if ours and where.index != plan.canary else None
     return plan.generation if where.index < plan.workers else None
 
 
@@ -235,11 +235,20 @@ def is_on_trial(state: State, worker: Worker) -> bool:
 
 
 def _let_go(turn: Turn, worker: Worker) -> None:
+    policy = policy_of(turn.state, worker)
     if not is_canary(turn.state, worker):
         turn.go(worker)
-        return
-    timeout = policy_of(turn.state, worker).canary_timeout
-    turn.go(worker, None if timeout is None else turn.now + timeout, canary=True)
+    else:
+        timeout = policy.canary_timeout
+        turn.go(worker, None if timeout is None else turn.now + timeout, canary=True)
+    watch_loops(turn, worker.id.group, policy)
+
+
+def watch_loops(turn: Turn, name: str, policy: Policy) -> None:
+    """See to it that somebody looks when a loop that begins now would be too old."""
+    key = LoopsOf(name)
+    if policy.loop_limits and key not in turn.state.alarms:
+        turn.alarm(key, turn.now + min(policy.loop_limits))
 
 
 def all_slots(state: State) -> list[SlotId]:

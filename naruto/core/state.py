@@ -11,13 +11,15 @@ from collections.abc import Mapping
 
 import attrs
 
-from .ids import SlotId, WorkerId
+from .deaths import Death
+from .ids import LoopsOf, SlotId, WorkerId
 from .lifecycle import Phase
 from .plans import Rollout, Wish
 from .policy import Policy
 
-Key = WorkerId | SlotId | str
-"""What an alarm is for: a worker's next deadline, a slot's next try, or "probe"."""
+Key = WorkerId | SlotId | LoopsOf | str
+"""What an alarm is for: a worker's next deadline, a slot's next try, the age of a group's
+loops, or "probe"."""
 
 
 @attrs.frozen
@@ -26,6 +28,23 @@ class Order:
 
     verb: str
     deadline: float | None = None
+
+
+@attrs.frozen
+class Dumped:
+    """The stacks that a worker was asked for because its loop takes long.
+
+    Attributes:
+        loop: When that loop began.
+        at: When it was asked.
+        fatal: It will be killed for it.
+        done: What was to follow has followed.
+    """
+
+    loop: float
+    at: float
+    fatal: bool
+    done: bool = False
 
 
 @attrs.frozen
@@ -41,6 +60,8 @@ class Worker:
         ready_by, loop_by, exit_by: Until when it must be READY, have ended its first loop
             as a canary, have ended after its last loop.
         cause: Why the master killed it.
+        doomed: Why it's to be killed as soon as it is born.
+        recycle: When it has asked to be replaced, and why.
     """
 
     id: WorkerId
@@ -59,6 +80,9 @@ class Worker:
     loop_by: float | None = None
     exit_by: float | None = None
     cause: str = ""
+    doomed: str = ""
+    recycle: tuple[float, str] | None = None
+    dumped: Dumped | None = None
 
     @property
     def occupies(self) -> bool:
@@ -87,10 +111,15 @@ class Slot:
     Attributes:
         workers: Oldest first.
         failures: Short lives in a row.
+        trouble: The end that was no good, in words, until a worker has lived well again.
+        finished: The generation whose worker has ended here, and whose restart policy wants
+            no other; 0 for none.
     """
 
     workers: tuple[Worker, ...] = ()
     failures: int = 0
+    trouble: str = ""
+    finished: int = 0
 
 
 @attrs.frozen
@@ -100,12 +129,46 @@ class Group:
     Attributes:
         generation: The one that counts: of the last reload that was completed. 0 for a
             group that only a reload under way knows.
+        recycling: Indexes whose worker has been granted a replacement.
+        restarts: When it was that workers had to be started again, within restart_window.
+        fatal: Why no worker is started any more; empty where they are.
+        deaths: The last records, oldest first.
+        ends: How many ended how, of all that ever did.
     """
 
     name: str
     policy: Policy
     generation: int
     slots: tuple[Slot, ...] = ()
+    recycling: frozenset[int] = frozenset()
+    restarts: tuple[float, ...] = ()
+    fatal: str = ""
+    deaths: tuple[Death, ...] = ()
+    ends: Mapping[str, int] = attrs.field(factory=dict)
+
+    @property
+    def serving(self) -> bool:
+        """It has code of which workers may be started."""
+        return self.generation > 0 and not self.fatal
+
+    def failing(self, now: float) -> list[int]:
+        """Return the indexes at which no worker has lived long enough since one failed."""
+        return [
+            index
+            for index, slot in enumerate(self.slots)
+            if slot.failures and not any(self._lives_well(w, now) for w in slot.workers)
+        ]
+
+    def _lives_well(self, worker: Worker, now: float) -> bool:
+        return worker.was_ready and now - worker.born >= self.policy.min_uptime
+
+    @property
+    def exhausted(self) -> bool:
+        """It has nobody at work, and will have nobody without a reload."""
+        return all(
+            not slot.workers and (self.fatal or slot.finished == self.generation)
+            for slot in self.slots
+        )
 
 
 @attrs.frozen

@@ -12,7 +12,7 @@ import attrs
 from .ids import SlotId, WorkerId
 from .lifecycle import Phase
 from .plans import Plan, Stage
-from .rollout import advance_flying, finish, take_off
+from .rollout import advance_flying, finish, goes, make_room, take_off
 from .staffing import is_canary, tend
 from .state import State, Worker
 from .turn import Turn
@@ -25,8 +25,7 @@ def after_end(turn: Turn, worker: Worker, why: str) -> None:
         return
     if worker.id in rollout.leaving:
         turn.change(rollout=attrs.evolve(rollout, leaving=rollout.leaving - {worker.id}))
-        take_off(turn, worker.id.group)
-        finish(turn)
+        make_room(turn, worker.id.group)
         return
     plan = rollout.plans[worker.id.group]
     if proves(turn.state, worker):
@@ -57,9 +56,7 @@ def proves(state: State, worker: Worker) -> bool:
 def _give_up_on(turn: Turn, where: SlotId, plan: Plan) -> None:
     """The old code doesn't start any more either: what works there may stay."""
     turn.log("error", f"{where.group}-{where.index} could not be put back to the old code")
-    index = {where.index}
-    plan = attrs.evolve(plan, flying=plan.flying - index, unready=plan.unready - index)
-    turn.put_plan(where.group, plan)
+    turn.put_plan(where.group, plan.without(where.index))
     advance_flying(turn, where.group)  # they may have waited for this one to be READY
     take_off(turn, where.group)
     finish(turn)
@@ -72,18 +69,16 @@ def refuse(turn: Turn, why: str) -> None:
     turn.log("error", f"reload to generation {rollout.generation} refused: {why}")
     vacant = {w: g for w, g in turn.state.vacant.items() if g != rollout.generation}
     turn.change(vacant=vacant)
-    leaving: frozenset[WorkerId] = frozenset()
+    leaving = rollout.leaving
     plans = {}
     for name, plan in rollout.plans.items():
         plans[name] = _turned_round(turn, name)
         for index in range(len(turn.state.groups[name].slots)):
             leaving |= _dismiss(turn, SlotId(name, index), plan.generation)
-    plans = {name: _with_todo(turn, name, plan) for name, plan in plans.items()}
-    turn.change(
-        rollout=attrs.evolve(
-            rollout, stage=Stage.UNDOING, plans=plans, leaving=leaving, refusal=why
-        )
-    )
+    back = attrs.evolve(rollout, stage=Stage.UNDOING, leaving=leaving, refusal=why)
+    turn.change(rollout=attrs.evolve(back, plans=plans))
+    for name, plan in plans.items():
+        turn.put_plan(name, _with_todo(turn, name, plan))
     for name in plans:
         for index in range(len(turn.state.groups[name].slots)):
             tend(turn, SlotId(name, index))
@@ -93,7 +88,7 @@ def refuse(turn: Turn, why: str) -> None:
 
 def _turned_round(turn: Turn, name: str) -> Plan:
     group = turn.state.groups[name]
-    workers = group.policy.workers if group.generation else 0
+    workers = group.policy.workers if group.serving else 0
     return Plan(group.policy, group.generation, workers, passed=True)
 
 
@@ -121,11 +116,14 @@ def _dismiss(turn: Turn, where: SlotId, generation: int) -> frozenset[WorkerId]:
 
 
 def _with_todo(turn: Turn, name: str, plan: Plan) -> Plan:
-    slots = turn.state.groups[name].slots
     todo = [
         index
-        for index, slot in enumerate(slots)
-        if (slot.workers if index >= plan.workers else not _stays_old(slot.workers, plan))
+        for index, slot in enumerate(turn.state.groups[name].slots)
+        if (
+            slot.workers
+            if goes(turn, SlotId(name, index), plan)
+            else not _stays_old(slot.workers, plan)
+        )
     ]
     return attrs.evolve(plan, todo=tuple(todo))
 

@@ -24,6 +24,9 @@ class Child:
         pipe: The path of its FIFO.
         line: Its line on the scoreboard.
         last_words: A descriptor: what it leaves behind.
+        killed: The master has killed it.
+        stopped: A signal has stopped it, and it has not been continued.
+        stack_from: Where its stacks begin in its last words, after it was asked for them.
     """
 
     id: WorkerId
@@ -33,6 +36,9 @@ class Child:
     line: Line
     last_words: int
     pid: int = 0
+    killed: bool = False
+    stopped: bool = False
+    stack_from: int = 0
 
     @classmethod
     def prepare(

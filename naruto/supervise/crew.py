@@ -7,18 +7,23 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 
 from .. import log
 from ..core import events
+from ..core.deaths import End
 from ..core.ids import WorkerId
-from ..unix import children
+from ..core.messages import printable
+from ..unix import children, lastwords, stacks
+from ..unix.scoreboard import Doing
 from ..work import birth
 from ..work.birth import Cradle
-from . import snapshot
+from ..work.tracebacks import without_ours
 from .child import Child
 from .premises import Premises
+from .watch import WRITABLE, Watch
 
 
 @attrs.define
@@ -27,12 +32,12 @@ class Crew:
 
     Attributes:
         cradle: Makes what a newborn is given.
-        watch: Called with a child whose pipe is full, and whether to wait until it isn't.
+        watch: Waits for pipes that are full.
     """
 
     premises: Premises
     cradle: Callable[[Child], Cradle]
-    watch: Callable[[Child, bool], None]
+    watch: Watch
     members: dict[WorkerId, Child] = attrs.field(factory=dict)
     pids: dict[int, WorkerId] = attrs.field(factory=dict)
 
@@ -63,20 +68,52 @@ class Crew:
             return  # dead meanwhile: its end is on its way to be decided
         was_blocked = child.outbox.blocked
         child.tell(verb, args)
+        if child.stopped:  # as systemd does: who was stopped shall read what it's told
+            os.kill(child.pid, signal.SIGCONT)
         if child.outbox.blocked and not was_blocked:
-            self.watch(child, True)
+            self.watch.add(child.outbox.fd, WRITABLE, partial(self.flush, child))
 
     def flush(self, child: Child) -> None:
         """Send what waits for a pipe to drain."""
         child.outbox.flush()
         if not child.outbox.blocked:
-            self.watch(child, False)
+            self.watch.drop(child.outbox.fd)
 
     def kill(self, who: WorkerId) -> None:
         """Send SIGKILL; a child that isn't reaped yet keeps its pid."""
         child = self.members.get(who)
         if child is not None:
+            child.killed = True
             os.kill(child.pid, signal.SIGKILL)
+
+    def dump(self, who: WorkerId) -> None:
+        """Ask a worker for its stacks: it writes them into its last words."""
+        child = self.members.get(who)
+        if child is not None:
+            child.stack_from = lastwords.size(child.last_words)
+            stacks.ask(child.pid)
+
+    def show_stack(self, who: WorkerId, why: str) -> None:
+        """Log the stacks that a worker was asked for."""
+        child = self.members.get(who)
+        if child is not None:
+            text = without_ours(lastwords.take_back(child.last_words, child.stack_from))
+            state = "it is stopped by a signal" if child.stopped else "it has written no stack"
+            log.write("WARNING", f"{why}:\n{text or state}")
+
+    def loops(self, group: str) -> events.LoopsSeen:
+        """Read on the scoreboard who of a group is in which loop."""
+        read = {who: c.line.loop_began() for who, c in self.members.items() if who[0] == group}
+        began = {who: at for who, at in read.items() if at is not None}
+        return events.LoopsSeen(group, began)
+
+    def note_stops(self) -> None:
+        """Learn who was stopped or continued by a signal: a stopped worker is not dead."""
+        for pid, stopped in children.stopped(list(self.pids)):
+            who = self.pids[pid]
+            self.members[who].stopped = stopped
+            what = "was stopped by a signal; it is not dead" if stopped else "was continued"
+            log.write("WARNING" if stopped else "INFO", f"{who} (pid {pid}) {what}")
 
     def bury(self, ended: children.Ended) -> events.Exited | None:
         """Clear away a worker that was reaped; None if it was no worker."""
@@ -85,14 +122,28 @@ class Crew:
             return None
         child = self.members.pop(who)
         if child.outbox.blocked:
-            self.watch(child, False)
-        doing = snapshot.doing(child, time.monotonic())
-        words = ""
+            self.watch.drop(child.outbox.fd)
+        end = self._end(child, ended)
         try:
-            words = child.bury(self.premises.board)
+            end = attrs.evolve(end, last_words=without_ours(child.bury(self.premises.board)))
         except OSError as error:  # it is dead all the same, and must be known to be
             log.write("WARNING", f"what {who} has left could not be cleared: {error}")
-        return events.Exited(who, ended.how, doing, words)
+        return events.Exited(who, end)
+
+    def _end(self, child: Child, ended: children.Ended) -> End:
+        reading, now = child.line.read(), time.monotonic()
+        in_loop = reading.doing is Doing.LOOPING
+        unexplained = ended.signal == "KILL" and not child.killed
+        return End(
+            ended.code,
+            ended.signal,
+            loops=reading.loops,
+            loop_age=max(0.0, now - reading.began) if in_loop else None,
+            working_on=printable(reading.working_on),
+            cpu=ended.cpu,
+            memory=ended.memory,
+            oom=self.premises.oom.evidence(ended.pid) if unexplained else "",
+        )
 
     @property
     def descriptors(self) -> list[int]:

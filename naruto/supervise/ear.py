@@ -24,6 +24,7 @@ from ..core.messages import (
     decode,
     excerpt,
     number,
+    printable,
 )
 from ..unix import fifo
 from ..unix.rundir import MASTER_PIPE
@@ -101,6 +102,11 @@ def _done(message: Message) -> events.Event:
     return events.LastLoopEnded(worker_id(message.args), message.args.get("reason") in LEAVE)
 
 
+def _recycle(message: Message) -> events.Event:
+    reason = printable(str(message.args.get("reason", "")))[:80]
+    return events.RecycleAsked(worker_id(message.args), reason or "it does not say why")
+
+
 def _request(message: Message) -> events.Event:
     args = message.args
     groups = args.get("groups", [])
@@ -121,6 +127,7 @@ _VERBS: dict[str, Callable[[Message], events.Event]] = {
     "looped": _looped,
     "held": _held,
     "done": _done,
+    "recycle": _recycle,
     "reload": _request,
     "quit": _request,
     "stop": _request,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 import attrs
 
@@ -28,23 +29,30 @@ RESERVE = 64
 
 @attrs.frozen
 class Generation:
-    """Settings, and the real path of the directory that they meant."""
+    """Settings, and the real paths of the directories that they meant.
+
+    Attributes:
+        directories: The working directory of each group.
+    """
 
     number: int
     settings: Settings
-    directory: str
+    directories: Mapping[str, str]
 
     @classmethod
     def pin(cls, number: int, settings: Settings) -> Generation:
-        """Resolve the working directory of today.
+        """Resolve the working directories of today.
 
         Raises:
-            SettingsError: It isn't there.
+            SettingsError: One isn't there.
         """
-        directory = os.path.realpath(settings.directory)
-        if not os.path.isdir(directory):
-            raise SettingsError(f"directory {settings.directory}: no such directory")
-        return cls(number, settings, directory)
+        directories = {}
+        for group in settings.groups:
+            logical = group.directory or settings.directory
+            directories[group.name] = os.path.realpath(logical)
+            if not os.path.isdir(directories[group.name]):
+                raise SettingsError(f"directory {logical}: no such directory")
+        return cls(number, settings, directories)
 
     def group(self, name: str) -> GroupSettings:
         """The settings of a group."""

@@ -18,6 +18,7 @@ from ..core.ids import WorkerId
 from ..errors import AlreadyRunning, RunDirError, SettingsError
 from ..unix import fifo, pidfile, rundir
 from ..unix.lifeline import Lifeline
+from ..unix.oom import OomWatch
 from ..unix.rundir import MASTER_PIPE, RunDir
 from ..unix.scoreboard import Scoreboard
 
@@ -33,6 +34,7 @@ class Premises:
         strangers: Pipes of workers whose master died, each open for writing: it shows an
             error when the worker is gone.
         first_serial: The serial of the first worker to come.
+        oom: Knows whom the kernel has killed for want of memory.
     """
 
     rundir: RunDir
@@ -43,6 +45,7 @@ class Premises:
     board: Scoreboard
     strangers: dict[int, WorkerId]
     first_serial: int
+    oom: OomWatch = attrs.field(factory=OomWatch.open)
 
     @classmethod
     def open(cls, name: str, path: str | None, workers: int, kept: Restart) -> Premises:
@@ -121,7 +124,8 @@ class Premises:
     @property
     def masters_own(self) -> list[int]:
         """Descriptors that no worker may keep."""
-        return [self.rundir.fd, self.lock, self.inlet, self.lifeline.held, *self.strangers]
+        own = [self.rundir.fd, self.lock, self.inlet, self.lifeline.held]
+        return [*own, *self.strangers, *self.oom.descriptors]
 
     def stranger_gone(self, fd: int) -> WorkerId:
         """Remove the pipe of a former master's worker that has ended."""
@@ -156,6 +160,7 @@ class Premises:
             log.write("WARNING", problem)
         self.lifeline.close()
         self.board.close()
+        self.oom.close()
         for fd in (self.to_master, *self.strangers):
             os.close(fd)
 

@@ -9,41 +9,57 @@ import attrs
 
 from ..again import PASSED, CommandLine
 from ..core import events
+from ..core.deaths import in_words
 from ..unix import children, lastwords
 
 
 @attrs.define
 class Probe:
-    """A check under way.
+    """A check that may be under way.
 
     Attributes:
+        identity: What starts must be the service of that identity.
+        pid: The child; 0 where no check is under way.
         output: Takes what the child prints.
     """
 
-    pid: int
-    output: int
+    command_line: CommandLine
+    identity: str
+    pid: int = 0
+    output: int = -1
 
-    @classmethod
-    def start(cls, command_line: CommandLine, identity: str) -> Probe:
-        """Start it; what starts must be the service of that identity.
-
-        Raises:
-            OSError: The kernel would not give a process.
-        """
-        output = lastwords.make()
+    def start(self) -> events.Probed | None:
+        """Start it; return its end only where the kernel would not give a process."""
+        self.output = lastwords.make()
         try:
-            return cls(command_line.probe(output, identity), output)
-        except OSError:
-            os.close(output)
-            raise
+            self.pid = self.command_line.probe(self.output, self.identity)
+        except OSError as error:
+            os.close(self.output)
+            return events.Probed(False, f"fork: {error.strerror}")
+        return None
 
     def kill(self) -> None:
-        """End it: it takes too long."""
-        os.kill(self.pid, signal.SIGKILL)
+        """End it: it takes too long, or nobody needs it any more."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
 
-    def ended(self, ended: children.Ended) -> events.Probed:
-        """Judge by how it ended and what it has printed."""
+    def bury(self, ended: children.Ended) -> events.Probed | None:
+        """Judge by how it ended and what it has printed; None for any other child."""
+        if ended.pid != self.pid:
+            return None
+        self.pid = 0
         text = lastwords.read(self.output)
         os.close(self.output)
-        ok = not ended.failed and text.endswith(PASSED)
-        return events.Probed(ok, "" if ok else text or f"it ended with {ended.how}")
+        ok = ended.code == 0 and text.endswith(PASSED)
+        how = f"it ended with {in_words(ended.code, ended.signal)}"
+        return events.Probed(ok, "" if ok else text or how)
+
+    def close(self) -> None:
+        """Reap what was killed when the end began."""
+        if self.pid:
+            self.bury(children.reap(self.pid))
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What no worker may keep."""
+        return [self.output] if self.pid else []

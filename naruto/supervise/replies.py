@@ -12,7 +12,7 @@ import os
 import re
 import select
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -20,6 +20,7 @@ import attrs
 from ..unix import fifo
 from ..unix.rundir import RunDir
 from ..unix.timeouts import milliseconds
+from .watch import WRITABLE, Watch
 
 PATIENCE = 5.0
 """Seconds without reading after which an answer is dropped."""
@@ -40,11 +41,11 @@ class Replies:
     """All answers that are not read to their end yet.
 
     Attributes:
-        watch: Called with a descriptor, and whether to wait until it can be written.
+        watch: Waits until a reply pipe can be written.
     """
 
     rundir: RunDir
-    watch: Callable[[int, bool], None]
+    watch: Watch
     _pending: dict[int, Reply] = attrs.field(factory=dict)
 
     def problem(self, name: object) -> str:
@@ -66,7 +67,7 @@ class Replies:
             return
         data = f"{json.dumps(answer)}\n".encode()
         self._pending[fd] = Reply(data, time.monotonic() + PATIENCE)
-        self.watch(fd, True)
+        self.watch.add(fd, WRITABLE, partial(self.flush, fd))
         self.flush(fd)  # most answers fit into the pipe at once
 
     def flush(self, fd: int) -> None:
@@ -111,5 +112,5 @@ class Replies:
 
     def _drop(self, fd: int) -> None:
         del self._pending[fd]
-        self.watch(fd, False)
+        self.watch.drop(fd)
         os.close(fd)

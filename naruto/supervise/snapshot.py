@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import __version__
-from ..core.ids import WorkerId
+from ..core.deaths import Death
+from ..core.ids import SlotId, WorkerId
 from ..core.lifecycle import Phase
-from ..core.messages import printable
-from ..core.state import Group, State, Worker
+from ..core.state import Group, Key, Slot, State, Worker
 from ..process import Process
 from ..unix.scoreboard import Doing
 from .child import Child
@@ -34,7 +34,7 @@ def service(
         "version": __version__,
         "run_dir": premises.rundir.path,
         "state": _service_state(state),
-        "groups": [_group(group, children, now) for group in state.groups.values()],
+        "groups": [_group(g, state.alarms, children, now) for g in state.groups.values()],
     }
 
 
@@ -46,16 +46,65 @@ def _service_state(state: State) -> str:
     return "reloading" if state.rollout is not None else "running"
 
 
-def _group(group: Group, children: Mapping[WorkerId, Child], now: float) -> dict[str, Any]:
+def _group(
+    group: Group, alarms: Mapping[Key, float], children: Mapping[WorkerId, Child], now: float
+) -> dict[str, Any]:
     return {
         "name": group.name,
         "generation": group.generation,
         "wanted": group.policy.workers,
+        "state": _group_state(group, now),
+        "fatal": group.fatal or None,
+        "failing": [
+            _failing(index, group.slots[index], alarms.get(SlotId(group.name, index)), now)
+            for index in group.failing(now)
+        ],
+        "exits": dict(group.ends),
+        "last_exits": [_death(death, now) for death in group.deaths],
         "workers": [
             _worker(worker, children.get(worker.id), now)
             for slot in group.slots
             for worker in slot.workers
         ],
+    }
+
+
+def _group_state(group: Group, now: float) -> str:
+    if group.fatal:
+        return "FATAL"
+    if group.failing(now):
+        return "failing"
+    return "finished" if group.exhausted else "running"
+
+
+def _failing(index: int, slot: Slot, at: float | None, now: float) -> dict[str, Any]:
+    return {
+        "index": index,
+        "failures": slot.failures,
+        "cause": slot.trouble,
+        "next_try": None if at is None else round(max(0.0, at - now), 3),
+    }
+
+
+def _death(death: Death, now: float) -> dict[str, Any]:
+    end = death.end
+    return {
+        "index": death.worker.index,
+        "serial": death.worker.serial,
+        "generation": death.generation,
+        "pid": death.pid,
+        "exit_code": end.code,
+        "signal": end.signal or None,
+        "by": death.by,
+        "ago": round(now - death.at, 3),
+        "uptime": round(death.uptime, 3),
+        "loops": end.loops,
+        "loop_age": None if end.loop_age is None else round(end.loop_age, 3),
+        "working_on": end.working_on or None,
+        "cpu": round(end.cpu, 3),
+        "memory": end.memory,
+        "oom": end.oom or None,
+        "last_words": end.last_words or None,
     }
 
 
@@ -74,6 +123,8 @@ def _worker(worker: Worker, child: Child | None, now: float) -> dict[str, Any]:
     reading = child.line.read()
     if worker.phase is Phase.LOOPING:
         shown["state"] = _DOING.get(reading.doing, worker.phase.value)
+    if child.stopped:
+        shown["state"] = "stopped"
     in_loop = reading.doing is Doing.LOOPING
     return {
         **shown,
@@ -84,12 +135,3 @@ def _worker(worker: Worker, child: Child | None, now: float) -> dict[str, Any]:
         "busy": round(reading.busy, 3),
         "longest_loop": round(reading.longest, 3),
     }
-
-
-def doing(child: Child, now: float) -> str:
-    """Say in words what a worker that has just died was cut in; nothing between loops."""
-    reading = child.line.read()
-    if reading.doing is not Doing.LOOPING:
-        return ""
-    what = f", working on {printable(reading.working_on)}" if reading.working_on else ""
-    return f"in a loop for {max(0.0, now - reading.began):.1f} s{what}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import attrs
+
+_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
 
 @attrs.frozen
@@ -15,26 +17,29 @@ class Ended:
 
     Attributes:
         status: As os.waitpid gives it; None where somebody else has taken it.
+        cpu: Seconds of user and system time, those of children that it has reaped included.
+        memory: The most memory that it had at a time, in bytes.
     """
 
     pid: int
     status: int | None
+    cpu: float = 0.0
+    memory: int = 0
 
     @property
-    def how(self) -> str:
-        """The end in words."""
-        if self.status is None:
-            return "an unknown status, taken by another wait"
-        code = os.waitstatus_to_exitcode(self.status)
-        if code >= 0:
-            return f"exit status {code}"
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"SIG{-code}"
-        return f"signal {name.removeprefix('SIG')}"
+    def code(self) -> int | None:
+        """The exit code; None after a signal, or where nobody knows."""
+        ended = self.status is not None and os.WIFEXITED(self.status)
+        return os.WEXITSTATUS(self.status or 0) if ended else None
 
     @property
-    def failed(self) -> bool:
-        """Whether it ended with anything but status 0."""
-        return self.status != 0
+    def signal(self) -> str:
+        """The name, without SIG, of the signal that has ended it; empty where none did."""
+        if self.status is None or not os.WIFSIGNALED(self.status):
+            return ""
+        number = os.WTERMSIG(self.status)
+        known = number in set(signal.Signals)
+        return signal.Signals(number).name.removeprefix("SIG") if known else str(number)
 
 
 def fork() -> int:
@@ -56,32 +61,69 @@ def fork() -> int:
     return pid
 
 
-def reap_all() -> Iterator[Ended]:
-    """Reap every child that has ended, whoever it is."""
+def _nothing(pid: int) -> None:
+    """Do nothing about a child that has ended, before it's reaped."""
+
+
+def reap_all(ended: Callable[[int], None] = _nothing) -> Iterator[Ended]:
+    """Reap every child that has ended, whoever it is.
+
+    Args:
+        ended: Called with a pid before it's reaped: as long as it's a zombie its process
+            group can't be anybody else's (waitid(2), WNOWAIT).
+    """
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            found = os.waitid(os.P_ALL, 0, _ENDED)
         except ChildProcessError:
             return  # no children at all
-        if pid == 0:
+        if found is None:
             return
-        yield Ended(pid, status)
+        ended(found.si_pid)
+        yield reap(found.si_pid)
 
 
-def reap_these(pids: Iterable[int]) -> Iterator[Ended]:
+def reap_these(pids: Iterable[int], ended: Callable[[int], None] = _nothing) -> Iterator[Ended]:
     """Reap those of our children that have ended; for a program with children of its own."""
-    for wanted in pids:
+    for pid in pids:
         try:
-            pid, status = os.waitpid(wanted, os.WNOHANG)
+            found = os.waitid(os.P_PID, pid, _ENDED)
         except ChildProcessError:
-            # Somebody else's wait was faster. It was our child and is none any more: that
-            # is evidence of its death, and nobody must wait for it for ever.
-            yield Ended(wanted, None)
+            yield Ended(pid, None)
             continue
-        if pid:
-            yield Ended(pid, status)
+        if found is not None:
+            ended(pid)
+            yield reap(pid)
+
+
+def lost(pids: Iterable[int]) -> Iterator[Ended]:
+    """Yield those that are no children of ours any more: somebody else has reaped them.
+
+    Each was our child. That it is none now is evidence of its death, and nobody must wait
+    for it for ever.
+    """
+    for pid in pids:
+        try:
+            os.waitid(os.P_PID, pid, _ENDED)
+        except ChildProcessError:
+            yield Ended(pid, None)
+
+
+def stopped(pids: Iterable[int]) -> Iterator[tuple[int, bool]]:
+    """Yield each child that was stopped (True) or continued (False) since last asked."""
+    for pid in pids:
+        try:
+            found = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+        except ChildProcessError:
+            continue  # `lost` tells
+        if found is not None:
+            yield pid, found.si_code != os.CLD_CONTINUED
 
 
 def reap(pid: int) -> Ended:
-    """Wait for a child that is about to end, because it was killed."""
-    return Ended(*os.waitpid(pid, 0))
+    """Wait for a child that has ended, or is about to, and reap it."""
+    try:
+        pid, status, usage = os.wait4(pid, 0)
+    except ChildProcessError:
+        return Ended(pid, None)
+    return Ended(pid, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)

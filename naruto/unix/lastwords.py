@@ -6,6 +6,7 @@ worker's death. It is anonymous (memfd_create(2)), so that nothing is left of it
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 MOST = 16384
@@ -13,8 +14,10 @@ MOST = 16384
 
 
 def make() -> int:
-    """Return a descriptor to inherit, closed by exec."""
-    return os.memfd_create("naruto-last-words", os.MFD_CLOEXEC)
+    """Return a descriptor to inherit, closed by exec; whatever writes into it adds to it."""
+    fd = os.memfd_create("naruto-last-words", os.MFD_CLOEXEC)
+    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+    return fd
 
 
 def write(fd: int, text: str) -> None:
@@ -22,8 +25,19 @@ def write(fd: int, text: str) -> None:
     os.write(fd, text.encode(errors="replace"))
 
 
-def read(fd: int) -> str:
-    """Return the end of what was written."""
-    size = os.fstat(fd).st_size
-    data = os.pread(fd, MOST, max(0, size - MOST))
+def size(fd: int) -> int:
+    """Return how many bytes were written."""
+    return os.fstat(fd).st_size
+
+
+def read(fd: int, since: int = 0) -> str:
+    """Return the end of what was written after the first ``since`` bytes."""
+    data = os.pread(fd, MOST, max(since, size(fd) - MOST))
     return data.decode(errors="replace").rstrip()
+
+
+def take_back(fd: int, since: int) -> str:
+    """Return what was written after the first ``since`` bytes, and forget it."""
+    text = read(fd, since)
+    os.ftruncate(fd, since)
+    return text

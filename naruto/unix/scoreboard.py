@@ -85,6 +85,10 @@ class Line:
         data = text.encode(errors="replace")[: BYTES - TEXT - 1]
         self.text[: len(data) + 1] = data + b"\0"
 
+    def loop_began(self) -> float | None:
+        """Return when the loop began that its worker is in; None where it is in none."""
+        return self.numbers[BEGAN] / 1e9 if self.numbers[STATE] == Doing.LOOPING else None
+
     def release(self) -> None:
         """Let go of the memory."""
         for view in (self.numbers, self.text, self.memory):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterable
 from signal import Signals
@@ -21,11 +23,12 @@ from ..errors import SettingsError
 from ..log import LogTo
 from ..settings import GROUP_OPTIONS, GroupSettings
 from ..supervise.child import Child
-from ..unix import dispositions, lastwords, limits
+from ..supervise.strays import MARK
+from ..unix import dispositions, lastwords, limits, rights, stacks
 from ..unix.scoreboard import Line, Scoreboard
 from ..worker import Post, WorkerProcess
 from . import capture, target
-from .mailbox import Mailbox
+from .mailbox import ORPHANED, Mailbox
 from .tracebacks import formatted
 
 
@@ -73,7 +76,7 @@ def live(child: Child, cradle: Cradle) -> NoReturn:
         _last_words(child, formatted(error))
     finally:
         _say_done(mailbox)
-        _end(status)
+        _end(status, alone=mailbox.order == ORPHANED)
 
 
 def _say_done(mailbox: Mailbox) -> None:
@@ -99,8 +102,11 @@ def _let_go(cradle: Cradle) -> None:
 
 def _worker(child: Child, cradle: Cradle, mailbox: Mailbox) -> WorkerProcess:
     who = child.id
+    stacks.arm(child.last_words)
     dispositions.become_worker(mailbox.leave_by_signal, cradle.ignored)
     _log(f"{who.group}-{who.index}", cradle.log_to)
+    _take_what_is_given(cradle.group)
+    os.environ[MARK] = str(who)
     _register_exits()
     born: list[WorkerProcess] = []
     os.register_at_fork(after_in_child=lambda: _disown(born, mailbox, child, cradle))
@@ -116,11 +122,36 @@ def _worker(child: Child, cradle: Cradle, mailbox: Mailbox) -> WorkerProcess:
         mailbox=mailbox,
         line=child.line,
         last_words=child.last_words,
+        max_loops=cradle.group.max_loops,
+        max_lifetime=cradle.group.max_lifetime,
+        max_memory=cradle.group.max_memory,
     )
     worker = cls.create(post, born.append)
     _set(worker, cradle.group)
     worker.set_title(str(who))
     return worker
+
+
+def _take_what_is_given(group: GroupSettings) -> None:
+    """Take the environment, the limits and the rights of the group, before any user code.
+
+    All that needs more rights is open by now.
+
+    Raises:
+        SettingsError: The system refuses; nobody works with more rights than were asked for.
+    """
+    os.environ.update(group.environment)
+    if "TZ" in group.environment:
+        time.tzset()
+    if group.umask is not None:
+        os.umask(group.umask)
+    try:
+        rights.set_limits(group.limits)
+        if group.nice is not None:
+            rights.set_nice(group.nice)
+        rights.become(group.user, group.group)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"group {group.name}: {error}") from None
 
 
 def _log(name: str, to: LogTo) -> None:
@@ -150,8 +181,15 @@ def _set(worker: WorkerProcess, group: GroupSettings) -> None:
 
 
 def _disown(born: list[WorkerProcess], mailbox: Mailbox, child: Child, cradle: Cradle) -> None:
-    """Take everything of naruto's from a process that the worker has forked."""
+    """Take everything of naruto's from a process that the worker has forked.
+
+    Once: what that one forks has nothing left to lose but descriptors of its own, which may
+    have the same numbers.
+    """
+    if mailbox.deaf:
+        return
     mailbox.drop()
+    stacks.disarm()
     os.close(child.last_words)
     for worker in born:
         worker._post = attrs.evolve(worker._post, line=Line.of_nobody())
@@ -178,8 +216,13 @@ def close_all(descriptors: Iterable[int]) -> None:
         os.closerange(first, last + 1)
 
 
-def _end(status: int) -> NoReturn:
-    """End as an interpreter would: threads, atexit, buffers; and then at once."""
+def _end(status: int, *, alone: bool) -> NoReturn:
+    """End as an interpreter would: threads, atexit, buffers; and then at once.
+
+    Args:
+        status: The exit status.
+        alone: The master is dead, so nobody else will see to what we leave behind.
+    """
     try:
         if "threading" in sys.modules:
             sys.modules["threading"]._shutdown()
@@ -189,4 +232,7 @@ def _end(status: int) -> NoReturn:
             stream.flush()
     except BaseException:
         traceback.print_exc()
+    if alone:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
     os._exit(status & 0xFF)

@@ -22,6 +22,7 @@ from ..core.units import duration
 from ..unix.scoreboard import BEGAN, BUSY, ERRORS, LONGEST, LOOPS, STATE, Doing, Line
 from .mailbox import Mailbox
 from .tracebacks import formatted
+from .wear import Wear
 
 if TYPE_CHECKING:
     from ..worker import WorkerProcess
@@ -41,6 +42,7 @@ class Loop:
         errors: Loops in a row that raised.
         status: The exit status to come.
         started: Whether its first loop is over.
+        wear: When it has done enough; None where nothing limits it, or it has said so.
     """
 
     worker: WorkerProcess
@@ -52,6 +54,7 @@ class Loop:
     status: int = 0
     started: bool = False
     leaving: bool = False
+    wear: Wear | None = None
     _nothing_found: int = 0
     _told_off: bool = False
 
@@ -60,6 +63,7 @@ class Loop:
         await call(self.worker.on_start)
         self.mailbox.look()
         if self.mailbox.order is None:
+            self.wear = self.worker.wear()
             self.mailbox.say("ready")
             self.show(Doing.WAITING)
             while self.mailbox.order is None and not self.mailbox.may_go:
@@ -92,8 +96,15 @@ class Loop:
                     f"business() raised {type(error).__name__}: leaving\n{formatted(error)}"
                 )
             else:
+                self.ask_to_be_replaced()
                 if result is not True:
                     await self.rest(self.rest_after(result))
+
+    def ask_to_be_replaced(self) -> None:
+        """Tell the master, once, when this worker has done enough; and go on until told."""
+        if self.wear is not None and (why := self.wear.out(self.line.numbers[LOOPS])):
+            self.wear = None
+            self.mailbox.say("recycle", reason=why)
 
     async def turn(self) -> object:
         """Run business loops until one does not ask for the next at once."""

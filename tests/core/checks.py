@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from naruto.core import events
+from naruto.core.ids import LoopsOf
 from naruto.core.lifecycle import Phase
 from naruto.core.messages import LEAVE
 
@@ -19,8 +20,10 @@ def after_event(world: World, event: events.Event) -> None:
     """Check everything that holds always."""
     books_match(world)
     one_at_work(world)
+    given_up_for_a_reason(world)
     strength_kept(world)
     not_too_many(world)
+    recycled_in_turn(world)
     if isinstance(event, events.TimePassed):
         assert world.state.next_alarm > world.clock, "an alarm in the past rings for ever"
     assert world.state.over == bool(world.exits)
@@ -42,6 +45,37 @@ def one_at_work(world: World) -> None:
     at_work = Counter(w.id.slot for w in world.workers.values() if w.life.value == "working")
     at_work.update(world.strangers)
     assert all(count == 1 for count in at_work.values()), at_work
+
+
+def given_up_for_a_reason(world: World) -> None:
+    """A group is FATAL only after more restarts than its policy allows; then it may empty."""
+    for name, group in world.state.groups.items():
+        if group.fatal:
+            policy = group.policy
+            assert policy.max_restarts is not None
+            assert len(world.lost.get(name, ())) > policy.max_restarts
+            world.steady = {where for where in world.steady if where.group != name}
+        for slot in group.slots:
+            policies = _policies(world, name)
+            done = slot.finished and slot.finished == group.generation
+            assert not done or any(p and p.restart != "always" for p in policies)
+        idle = {i for i, slot in enumerate(group.slots) if slot.finished}
+        world.steady = {at for at in world.steady if at.group != name or at.index not in idle}
+
+
+def recycled_in_turn(world: World) -> None:
+    """No more are being recycled than surge allows, and each of them has asked for it."""
+    for name, group in world.state.groups.items() if not world.closing else ():
+        assert len(group.recycling) <= group.policy.in_flight
+        for index in group.recycling:
+            workers = world.alive(name, index)
+            assert not workers or any(w.recycles for w in workers)
+
+
+def may_end_by_itself(world: World) -> None:
+    """The service ends by itself only where nothing will ever run again."""
+    for group in world.state.groups.values():
+        assert group.fatal or group.exhausted
 
 
 def staffed(world: World, *, lasting: bool = False) -> set[tuple[str, int]]:
@@ -85,7 +119,8 @@ def not_too_many(world: World) -> None:
     for group, count in alive.items():
         policies = [policy for policy in _policies(world, group) if policy is not None]
         workers = max((p.workers for p in policies), default=0)
-        surge = max((p.in_flight for p in policies), default=0) if world.coming else 0
+        changing = world.coming or any(w.recycles for w in world.alive(group))
+        surge = max((p.in_flight for p in policies), default=0) if changing else 0
         assert count <= workers + surge, f"{count} processes for {workers} + {surge}"
 
 
@@ -119,8 +154,7 @@ def may_be_killed(world: World, worker: FakeWorker) -> None:
 
 def at_rest(world: World) -> None:
     """Everything has settled: each slot has one worker of the right generation, looping."""
-    assert world.state.next_alarm == float("inf")
-    assert not world.state.alarms
+    assert all(isinstance(key, LoopsOf) for key in world.state.alarms)
     assert world.state.rollout is None
     assert not world.coming
     found = Counter((w.id.slot, w.generation, w.life.value) for w in world.alive())
@@ -128,11 +162,18 @@ def at_rest(world: World) -> None:
         ((name, index), generation, "working")
         for name, (policy, generation) in world.accepted.items()
         for index in range(policy.workers)
+        if not _empty_for_good(world, name, index)
     )
     marooned = {(name, index) for name, index in world.marooned}
     assert _but(found, marooned) == _but(wanted, marooned)
     assert {w.phase for w in world.state.workers()} <= {Phase.LOOPING}
+    assert not any(group.recycling for group in world.state.groups.values())
     assert not world.asked
+
+
+def _empty_for_good(world: World, name: str, index: int) -> bool:
+    group = world.state.groups[name]
+    return bool(group.fatal) or group.slots[index].finished == group.generation
 
 
 def _but(count: Counter, slots: set) -> Counter:

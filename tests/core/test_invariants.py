@@ -30,6 +30,11 @@ POLICIES = st.builds(
     overlap=st.sampled_from([True, True, False]),
     stop_timeout=st.sampled_from([25.0, None]),
     canary_timeout=st.sampled_from([10.0, 10.0, None]),
+    restart=st.sampled_from(["always", "always", "unexpected", "never"]),
+    max_restarts=st.sampled_from([None, None, 1, 3]),
+    restart_window=st.sampled_from([10.0, 1000.0]),
+    slow_loop=st.sampled_from([None, None, 4.0]),
+    loop_timeout=st.sampled_from([None, None, 9.0]),
 )
 SETTINGS = st.dictionaries(st.sampled_from(["web", "mail"]), POLICIES, min_size=1)
 PICK = st.integers(0, 1000)
@@ -111,6 +116,27 @@ class Service(RuleBasedStateMachine):
         """Too many errors in a row: it leaves by itself."""
         if worker := self.pick(pick, Life.WORKING):
             self.world.leave(worker)
+
+    @rule(pick=PICK)
+    def one_ends_well(self, pick: int) -> None:
+        """It exits with 0, of its own accord."""
+        if worker := self.pick(pick, Life.WORKING, Life.ENDING):
+            self.world.end(worker)
+
+    @rule(picks=st.lists(PICK, min_size=1, max_size=4))
+    def some_ask_for_recycling(self, picks: list[int]) -> None:
+        for pick in picks:
+            worker = self.pick(pick, Life.WORKING)
+            if worker and not worker.recycles:
+                self.world.asks_for_recycling(worker)
+
+    @rule(picks=st.lists(PICK, min_size=1, max_size=4))
+    def some_begin_a_loop(self, picks: list[int]) -> None:
+        for pick in picks:
+            worker = self.pick(pick, Life.WORKING)
+            if worker and not worker.inbox:
+                self.world.looped(worker)
+                self.world.begins_loop(worker)
 
     @rule(pick=PICK)
     def one_has_long_loops(self, pick: int) -> None:

@@ -145,7 +145,7 @@ def test_leaving_by_itself_in_a_hurry() -> None:
     world.settle()
     worker = world.only("web", 0)
     world.leave(worker)
-    world.end(worker, "exit status 1")
+    world.end(worker, 1)
     assert not world.alive()
     assert world.state.next_alarm > world.clock
 

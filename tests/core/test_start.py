@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from naruto.core import effects, events
+from naruto.core.deaths import End
 from naruto.core.decide import decide
 from naruto.core.ids import SlotId, WorkerId
 from naruto.core.lifecycle import Phase
@@ -226,7 +227,7 @@ def test_reports_about_nobody() -> None:
             events.FirstLoopEnded(who),
             events.Held(who, 1),
             events.LastLoopEnded(who),
-            events.Exited(who, "exit status 0"),
+            events.Exited(who, End(0)),
         ):
             assert decide(world.state, event, world.clock) == (before, [])
 

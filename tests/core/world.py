@@ -13,8 +13,9 @@ from enum import Enum
 import attrs
 
 from naruto.core import effects, events
+from naruto.core.deaths import End
 from naruto.core.decide import decide
-from naruto.core.ids import SlotId, WorkerId
+from naruto.core.ids import LoopsOf, SlotId, WorkerId
 from naruto.core.messages import LEAVE
 from naruto.core.policy import Policy
 from naruto.core.state import State
@@ -49,6 +50,8 @@ class FakeWorker:
         heard_ready: The master has read that it is READY.
         unlucky: It fails, or goes, and not because the master wants it to.
         kill_from: Since when SIGKILL is allowed, for each reason that there is.
+        began: When its loop began, while it is working.
+        recycles: It has asked for its replacement.
     """
 
     id: WorkerId
@@ -65,6 +68,8 @@ class FakeWorker:
     unlucky: bool = False
     kill_from: dict[str, float] = attrs.field(factory=dict)
     longest: float = 0.1
+    began: float = 0.0
+    recycles: bool = False
 
     @property
     def alive(self) -> bool:
@@ -90,6 +95,8 @@ class World:
         asked: Clients that wait for an answer.
         marooned: Slots that a refusal could not put back to the old code.
         sound: No check has failed so far.
+        lost: When workers of each group ended without being told to.
+        looks: What was read on the scoreboard and is to be decided next.
     """
 
     settings: dict[str, Policy]
@@ -116,6 +123,8 @@ class World:
     answers: dict[str, effects.Answer] = attrs.field(factory=dict)
     marooned: set[SlotId] = attrs.field(factory=set)
     sound: bool = True
+    looks: list[events.Event] = attrs.field(factory=list)
+    lost: dict[str, list[float]] = attrs.field(factory=dict)
 
     # Deciding and performing
 
@@ -126,10 +135,16 @@ class World:
         for effect in wanted:
             self.done.append((self.clock, effect))
             getattr(self, f"_{type(effect).__name__.lower()}")(effect)
+        looks, self.looks = self.looks, []
         if not self.up and self.state.closing is not None:  # the start has failed
+            self.closing = True
+        if not self.closing and self.state.closing is not None:
+            checks.may_end_by_itself(self)
             self.closing = True
         checks.after_event(self, event)
         self.sound = True
+        for look in looks:
+            wanted = [*wanted, *self.feed(look)]
         return wanted
 
     def _spawn(self, effect: effects.Spawn) -> None:
@@ -163,6 +178,18 @@ class World:
         checks.may_be_killed(self, worker)
         worker.killed = True
         self._accident(worker)
+
+    def _look(self, effect: effects.Look) -> None:
+        began = {w.id: w.began for w in self.alive(effect.group) if w.life is Life.WORKING}
+        self.looks.append(events.LoopsSeen(effect.group, began))
+
+    def _dump(self, effect: effects.Dump) -> None:
+        worker = self.workers[effect.worker]
+        assert worker.alive
+        assert not worker.killed
+
+    def _showstack(self, effect: effects.ShowStack) -> None:
+        assert self.workers[effect.worker].alive
 
     def _readsettings(self, effect: effects.ReadSettings) -> None:
         assert not self.coming, "settings read in the middle of a reload"
@@ -316,6 +343,7 @@ class World:
         if tell.verb == "go":
             assert worker.life is not Life.WORKING
             worker.life = Life.WORKING
+            self.begins_loop(worker)
             worker.canary = bool(tell.args.get("canary"))
             checks.one_at_work(self)
         elif tell.verb == "hold":
@@ -324,6 +352,18 @@ class World:
             self.say(events.Held(worker.id, tell.args["number"], worker.longest))
         else:
             self.leave(worker, by_hand=tell.verb == BY_HAND)
+
+    def begins_loop(self, worker: FakeWorker) -> None:
+        """A loop begins, the first one or the next."""
+        worker.began = self.clock
+        if worker.policy.loop_timeout is not None:
+            worker.kill_from["loop"] = self.clock + worker.policy.loop_timeout
+
+    def asks_for_recycling(self, worker: FakeWorker) -> None:
+        """It has looped often enough, lived long enough, or grown too large."""
+        assert worker.life is Life.WORKING
+        worker.recycles = True
+        self.say(events.RecycleAsked(worker.id, "max_loops (1000)"))
 
     def leave(self, worker: FakeWorker, *, by_hand: bool = False) -> None:
         """The last loop is over."""
@@ -336,25 +376,35 @@ class World:
         """A person writes into a worker's own pipe that it is to leave."""
         worker.inbox.append(effects.Tell(worker.id, BY_HAND))
 
-    def end(self, worker: FakeWorker, how: str = "exit status 0", last_words: str = "") -> None:
+    def end(
+        self,
+        worker: FakeWorker,
+        code: int | None = 0,
+        signal: str = "",
+        last_words: str = "",
+    ) -> None:
         """The process ends, for whatever reason, and is reaped."""
         assert worker.alive
         assert worker.life is not Life.UNBORN
-        doing = "3.0 s in a loop" if worker.life is Life.WORKING else ""
+        age = self.clock - worker.began if worker.life is Life.WORKING else None
         if worker.life is not Life.ENDING:
             self._accident(worker)
+        if not worker.told:
+            self.lost.setdefault(worker.id.group, []).append(self.clock)
         worker.life = Life.DEAD
-        self.feed(events.Exited(worker.id, how, doing, last_words))
+        code = None if signal else code
+        end = End(code, signal, loop_age=age, last_words=last_words)
+        self.feed(events.Exited(worker.id, end))
 
     def crash(self, worker: FakeWorker) -> None:
         """The process fails."""
-        self.end(worker, "exit status 1", "ZeroDivisionError: division by zero")
+        self.end(worker, 1, last_words="ZeroDivisionError: division by zero")
 
     def kill_off(self) -> None:
         """Let SIGKILL arrive."""
         for worker in self.alive():
             if worker.killed:
-                self.end(worker, "signal KILL")
+                self.end(worker, signal="KILL")
 
     def stranger_goes(self, where: SlotId) -> None:
         """The worker of a dead master ends."""
@@ -392,7 +442,7 @@ class World:
     def step(self, worker: FakeWorker) -> bool:
         """Let a worker take the next step of an untroubled life; say whether there is one."""
         if worker.killed:
-            self.end(worker, "signal KILL")
+            self.end(worker, signal="KILL")
         elif worker.life is Life.UNBORN:
             self.born(worker)
         elif worker.life is Life.STARTING:
@@ -420,7 +470,7 @@ class World:
         """Settle, and let every pause pass that the core wants to make."""
         for _ in range(200):
             self.settle()
-            if not self.state.alarms:
+            if all(isinstance(key, LoopsOf) for key in self.state.alarms):
                 return
             self.pass_time(self.state.next_alarm - self.clock)
         raise AssertionError("there is always one more alarm")

@@ -26,19 +26,20 @@ def _wait_for_all(pids: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "failed"),
+    ("status", "code", "name"),
     [
-        (0, "exit status 0", False),
-        (3 << 8, "exit status 3", True),
-        (signal.SIGKILL, "signal KILL", True),
-        (signal.SIGSEGV | 0x80, "signal SEGV", True),
-        (signal.SIGRTMIN + 1, "signal 35", True),
+        (0, 0, ""),
+        (3 << 8, 3, ""),
+        (signal.SIGKILL, None, "KILL"),
+        (signal.SIGSEGV | 0x80, None, "SEGV"),
+        (signal.SIGRTMIN + 1, None, "35"),
+        (None, None, ""),
     ],
 )
-def test_an_end_in_words(status: int, words: str, failed: bool) -> None:
-    """Status, signal by name, and a signal without one."""
+def test_code_and_signal(status: int | None, code: int | None, name: str) -> None:
+    """A status becomes an exit code, or a signal by name, or neither."""
     ended = Ended(1, status)
-    assert (ended.how, ended.failed) == (words, failed)
+    assert (ended.code, ended.signal) == (code, name)
 
 
 def test_reap_all() -> None:
@@ -50,15 +51,14 @@ def test_reap_all() -> None:
             while True:
                 signal.pause()
         _wait_for_all(dead)
-        first = {ended.pid: ended.how for ended in children.reap_all()}
+        first = {ended.pid: ended.code for ended in children.reap_all()}
         again = list(children.reap_all())
         os.kill(alive, signal.SIGKILL)
         _wait_for_all([alive])
-        last = [(ended.pid == alive, ended.how) for ended in children.reap_all()]
+        last = [(ended.pid == alive, ended.signal) for ended in children.reap_all()]
         return [first[pid] for pid in dead], again, last, list(children.reap_all())
 
-    words = ["exit status 0", "exit status 1", "exit status 2"]
-    assert in_child(work) == [words, [], [[True, "signal KILL"]], []]
+    assert in_child(work) == [[0, 1, 2], [], [[True, "KILL"]], []]
 
 
 def test_reap_these() -> None:
@@ -81,10 +81,62 @@ def test_a_lost_status_is_an_end_too() -> None:
         os.waitpid(lost, 0)
         _wait_for_all([other])
         reaped = list(children.reap_these([lost, other]))
-        return [(ended.pid == lost, ended.how, ended.failed) for ended in reaped]
+        reaped += children.lost([lost])
+        return [(ended.pid == lost, ended.status, ended.code) for ended in reaped]
 
-    unknown = [True, "an unknown status, taken by another wait", True]
-    assert in_child(work) == [unknown, [False, "exit status 2", True]]
+    unknown = [True, None, None]
+    assert in_child(work) == [unknown, [False, 2 << 8, 2], unknown]
+
+
+def test_what_a_child_has_used() -> None:
+    """Processor time and the most memory come with the status."""
+
+    def work() -> Any:
+        pid = os.fork()
+        if pid == 0:
+            held = bytearray(64 << 20)
+            while sum(os.times()[:2]) < 0.1:
+                held[0] += 0
+            os._exit(0)
+        _wait_for_all([pid])
+        (ended,) = children.reap_all()
+        return ended.cpu >= 0.1, ended.memory >= 64 << 20
+
+    assert in_child(work) == [True, True]
+
+
+def test_a_zombie_is_seen_before_it_is_reaped() -> None:
+    """Whoever is told of an end may still signal the process group, which is nobody else's."""
+
+    def work() -> Any:
+        pid = _die(0)
+        _wait_for_all([pid])
+        seen = []
+        for _ in children.reap_all(lambda dead: seen.append((dead, os.getpgid(dead)))):
+            pass
+        return seen == [(pid, os.getpgid(0))]
+
+    assert in_child(work) is True
+
+
+def test_stopped_is_not_dead() -> None:
+    """A stop and a continuation are told once each, and are no ends."""
+
+    def work() -> Any:
+        if (pid := os.fork()) == 0:
+            while True:
+                signal.pause()
+        told = []
+        for number, flag in ((signal.SIGSTOP, os.WSTOPPED), (signal.SIGCONT, os.WCONTINUED)):
+            os.kill(pid, number)
+            os.waitid(os.P_PID, pid, flag | os.WNOWAIT)
+            told += [state for who, state in children.stopped([pid]) if who == pid]
+            told += list(children.stopped([pid]))
+        ended = [*children.reap_all(), *children.lost([pid])]
+        os.kill(pid, signal.SIGKILL)
+        return told, ended, children.reap(pid).signal
+
+    assert in_child(work) == [[True, False], [], "KILL"]
 
 
 def test_fork_blocks_every_signal_in_the_child() -> None:

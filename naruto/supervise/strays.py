@@ -1,0 +1,121 @@
+"""Strays: what a worker has started and left behind, and its master inherits.
+
+The master is a subreaper (prctl(2)), so whoever loses its parent anywhere below becomes a
+child of the master's. Whose it was is told by a mark: in its environment, inherited over
+exec, or in its title, inherited over fork. A stray is asked with TERM, killed after a
+grace, and reaped like any child.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import signal
+import time
+
+import attrs
+
+from .. import log
+from ..core.ids import WorkerId
+from ..core.messages import printable
+from ..unix import subreaper
+
+GRACE = 2.0
+"""Seconds from TERM to KILL."""
+
+MARK = "_NARUTO_WORKER"
+"""The variable that says whose descendant a process is."""
+
+_TITLE = re.compile(r"naruto: worker [^ ]+ ([^ ]+-[0-9]+\.[0-9]+)")
+
+
+@attrs.define
+class Strays:
+    """Everybody that was left behind and isn't gone yet.
+
+    Attributes:
+        adopts: The master is a subreaper; embedded in a program it is none.
+    """
+
+    adopts: bool
+    _kill_at: dict[int, float] = attrs.field(factory=dict)
+
+    @classmethod
+    def watched(cls, *, adopt: bool) -> Strays:
+        """Begin to adopt, if that is wanted."""
+        if adopt:
+            subreaper.become()
+        return cls(adopt)
+
+    def left_by(self, pid: int) -> None:
+        """Ask the process group of a worker that has just ended, while its zombie pins it."""
+        try:
+            os.killpg(pid, signal.SIGTERM)
+        except (ProcessLookupError, PermissionError):
+            pass  # it died before it had a group, or leads none any more
+
+    def gather(self, known: set[int], living: set[WorkerId]) -> None:
+        """Ask every stray that belongs to none of the living.
+
+        Args:
+            known: Our children that are none: workers, a probe.
+            living: Workers whose descendants may live on.
+        """
+        if not self.adopts:
+            return
+        names = [str(who) for who in living]
+        for pid in set(subreaper.children()) - known - self._kill_at.keys():
+            whose = _owner(pid)  # perhaps only its beginning: a title has little room
+            if whose and not any(name.startswith(whose) for name in names):
+                self._ask(pid, f"left behind by {whose}")
+
+    def gather_all(self, known: set[int]) -> None:
+        """Ask every stray, whosever: the service ends."""
+        if self.adopts:
+            for pid in set(subreaper.children()) - known - self._kill_at.keys():
+                self._ask(pid, "left behind")
+
+    def _ask(self, pid: int, why: str) -> None:
+        title = subreaper.title_of(pid).replace(b"\0", b" ").decode(errors="replace").strip()
+        if title:  # else it's dead already, and only not reaped yet
+            log.write("INFO", f"pid {pid} ({printable(title[:60])}), {why}, is asked to end")
+        self._kill_at[pid] = time.monotonic() + GRACE
+        _send(pid, signal.SIGTERM)
+        _send(pid, signal.SIGCONT)  # a stopped one could not obey
+
+    def kill_late(self, now: float) -> None:
+        """Kill whoever has not ended within the grace."""
+        for pid in [pid for pid, at in self._kill_at.items() if at <= now]:
+            log.write("WARNING", f"pid {pid} has not ended within {GRACE:g} s and is killed")
+            self._kill_at[pid] = math.inf
+            _send(pid, signal.SIGKILL)
+
+    def buried(self, pid: int) -> bool:
+        """Forget one that was reaped; return whether it was one of ours."""
+        return self._kill_at.pop(pid, None) is not None
+
+    @property
+    def next_alarm(self) -> float:
+        """When to look again, on the monotonic clock; infinity where nothing is pending."""
+        return min(self._kill_at.values(), default=math.inf)
+
+    def __bool__(self) -> bool:
+        return bool(self._kill_at)
+
+
+def _owner(pid: int) -> str:
+    """Return the id of the worker whose descendant this is, as its mark has it."""
+    for line in subreaper.environ_of(pid).split(b"\0"):
+        name, _, value = line.partition(b"=")
+        if name == MARK.encode():
+            return value.decode(errors="replace")
+    match = _TITLE.match(subreaper.title_of(pid).decode(errors="replace"))
+    return match[1] if match else ""
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # ended, though not reaped; or it has another user's rights by now

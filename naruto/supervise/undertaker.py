@@ -1,0 +1,71 @@
+"""The undertaker: learns which children have ended, buries each, and sees to what they left.
+
+A child's end is known by the kernel's word alone, and where the kernel's word was given to
+somebody else, by the child's being ours no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from ..core import events
+from ..unix import children
+from .crew import Crew
+from .probe import Probe
+from .strays import Strays
+
+
+@attrs.define
+class Undertaker:
+    """Reaps for the master.
+
+    Attributes:
+        embedded: The program may have children of its own, which are none of our business.
+        bury: Called with each one that was reaped; what it raises, it sees to itself.
+        hear: Called before that: what the dead have said comes before their death.
+    """
+
+    crew: Crew
+    probe: Probe
+    strays: Strays
+    embedded: bool
+    bury: Callable[[children.Ended], None]
+    hear: Callable[[], None]
+
+    def reap(self) -> None:
+        """Reap whoever has ended; where nobody has, see who was stopped or reaped elsewhere."""
+        if self.embedded:
+            ended = list(children.reap_these(sorted(self._ours()), self._about_to_reap))
+        else:
+            ended = list(children.reap_all(self._about_to_reap))
+        if not ended:
+            self.crew.note_stops()
+            ended = list(children.lost(self._ours()))
+        self.hear()
+        for one in ended:
+            self.bury(one)
+        self.strays.gather(self._ours(), set(self.crew.members))
+
+    def sweep(self) -> None:
+        """Compare whom we know with whom the kernel knows to be ours."""
+        for one in list(children.lost(self._ours())):
+            self.bury(one)
+
+    def event(self, ended: children.Ended) -> events.Event | None:
+        """Return what an end means for the service; None where it was nobody of it."""
+        if self.strays.buried(ended.pid):
+            return None
+        return self.probe.bury(ended) or self.crew.bury(ended)
+
+    def last(self) -> None:
+        """Ask all that is left of the service to end: every worker is reaped."""
+        self.strays.gather_all(self._ours())
+
+    def _ours(self) -> set[int]:
+        return {*self.crew.pids, *([self.probe.pid] if self.probe.pid else [])}
+
+    def _about_to_reap(self, pid: int) -> None:
+        if pid in self.crew.pids:
+            self.strays.left_by(pid)
