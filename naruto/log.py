@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -48,9 +49,15 @@ class LogTo:
     owner: int | None = None
 
 
-def write(level: str, text: str) -> None:
-    """Log a text of one or more lines, in the name of this process."""
-    logger.opt(depth=1).log(level.upper(), "{}", text)
+def write(level: str, text: str, cause: str = "") -> None:
+    """Log a text of one or more lines, in the name of this process.
+
+    Args:
+        level: In any case.
+        text: What to say.
+        cause: What other texts may be about as well: a master warns once a minute of it.
+    """
+    logger.opt(depth=1).bind(cause=cause).log(level.upper(), "{}", text)
 
 
 def open_for(process: str, to: LogTo) -> Callable[[], None]:
@@ -67,6 +74,7 @@ def open_for(process: str, to: LogTo) -> Callable[[], None]:
     logger.enable("naruto")
     patience = 0.0 if process == "master" else 1.0
     sink = Sink(process, to.path, _colored(to.path), patience, to.owner)
+    sink.moderates = process == "master"
     sink.open()
     number = logger.add(sink, level=to.level, format="{message}", catch=False)
 
@@ -114,6 +122,21 @@ def _colored(path: str | None) -> bool:
     return path is None and "NO_COLOR" not in os.environ and os.isatty(2)
 
 
+WARNING = 30
+"""The number of the level from which on records are warnings: loguru's."""
+
+MINUTE = 60.0
+"""Seconds for which a warning counts as given."""
+
+
+@attrs.define
+class Warned:
+    """A warning that was given, and how often it was due since then."""
+
+    until: float
+    times: int = 1
+
+
 @attrs.define
 class Sink:
     """Writes records to a file or to standard error.
@@ -125,6 +148,8 @@ class Sink:
 
     Attributes:
         patience: Seconds to wait for room; a master must not wait at all.
+        moderates: Each warning is given once a minute, however often it's due; else only
+            those that have a cause are moderated, and a few times a minute.
     """
 
     process: str
@@ -132,12 +157,19 @@ class Sink:
     colored: bool = False
     patience: float = 1.0
     owner: int | None = None
+    moderates: bool = False
     _fd: int | None = None
     _lost: int = 0
+    _warned: dict[str, Warned] = attrs.field(factory=dict)
 
     def write(self, message: Message) -> None:
         """Write one record."""
+        left_out = self._left_out(message.record)
+        if left_out is None:
+            return
         text = self.lines(message.record)
+        if left_out:
+            text = f"{text.rstrip()} ({left_out} more like this since)\n"
         if self._lost:
             text = f"{text}({self._lost} records before this were lost)\n"
         data = text.encode(errors="backslashreplace")
@@ -152,6 +184,28 @@ class Sink:
         except OSError:
             pass  # disk full, terminal gone: what can't be logged must not stop a worker
 
+    @property
+    def burst(self) -> int:
+        """How often a warning is given within a minute."""
+        return 1 if self.moderates else 50
+
+    def _left_out(self, record: Record) -> int | None:
+        """Return how many warnings like this one were left out; None to leave it out too."""
+        ours = (record["name"] or "").startswith("naruto.")
+        if not ours or record["level"].no < WARNING:
+            return 0
+        cause = record["extra"].get("cause") or (self.moderates and record["message"])
+        if not cause:
+            return 0
+        now = time.monotonic()
+        warned = self._warned.get(cause)
+        if warned is not None and now < warned.until:
+            warned.times += 1
+            return 0 if warned.times <= self.burst else None
+        self._warned = {c: w for c, w in self._warned.items() if now < w.until}
+        self._warned[cause] = Warned(now + MINUTE)
+        return max(0, warned.times - self.burst) if warned else 0
+
     def stop(self) -> None:
         """Close the file; loguru calls this when the sink is removed."""
         if self._fd is not None:
@@ -161,8 +215,8 @@ class Sink:
     def lines(self, record: Record) -> str:
         """Return a record as lines, each with its head."""
         level = record["level"].name
-        time = record["time"].isoformat(" ", "milliseconds")[:23]
-        head = f"{time} {level:<8} {self.process}[{os.getpid()}] "
+        when = record["time"].isoformat(" ", "milliseconds")[:23]
+        head = f"{when} {level:<8} {self.process}[{os.getpid()}] "
         if self.colored and level in _COLORS:
             head = f"{_COLORS[level]}{head}\x1b[0m"
         text = record["message"]

@@ -27,7 +27,7 @@ from .process import Process
 from .settings import Settings, Source
 from .supervise import snapshot
 from .supervise.crew import Crew
-from .supervise.ear import Ear
+from .supervise.ear import Ear, refuse, understood
 from .supervise.generations import Generation, Generations
 from .supervise.hands import Hands
 from .supervise.nursery import Nursery
@@ -36,6 +36,7 @@ from .supervise.probe import Probe
 from .supervise.replies import Replies
 from .supervise.strays import Strays
 from .supervise.undertaker import Undertaker
+from .supervise.upkeep import Upkeep
 from .supervise.watch import READABLE, Watch
 from .unix import children, limits, pidfd, terminal
 from .unix.wakeup import Caught, Wakeup
@@ -105,7 +106,8 @@ class MasterProcess(Process):
         assert self.exit is not None
         self._wakeup.close()
         premises = self._premises
-        kept = Restart(premises.lock, premises.inlet, self.exit.clients, self.exit.text)
+        inlet = premises.inlets[-1]
+        kept = Restart(premises.lock, inlet, self.exit.clients, self.exit.text)
         self._command_line.restart(kept)
 
     @property
@@ -147,8 +149,9 @@ class MasterProcess(Process):
         self._undertaker = Undertaker(
             self._crew, self._probe, self._strays, self._embedded, self._bury, self._hear_all
         )
-        self._ear = Ear(self._premises.inlet)
-        self._watch.add(self._premises.inlet, READABLE, self._hear)
+        self._upkeep = Upkeep(self._premises)
+        self._ears: list[Ear] = []
+        self._open_ears()
         for fd in self._wakeup.polled:
             self._watch.add(fd, READABLE, self._take_signals)
         for fd in self._premises.strangers:
@@ -255,6 +258,11 @@ class MasterProcess(Process):
             self._inbox.append(events.TimePassed())
         self._replies.drop_late(now)
         self._strays.kill_late(now)
+        self._surviving(partial(self._keep_up, now))
+
+    def _keep_up(self, now: float) -> None:
+        self._inbox.extend(self._upkeep.look(now, self._crew.members))
+        self._open_ears()
 
     def _timeout(self) -> float | None:
         if self._inbox:
@@ -286,24 +294,31 @@ class MasterProcess(Process):
         if (event := self._undertaker.event(ended)) is not None:
             self._inbox.append(event)
 
-    def _hear_all(self) -> None:
-        self._surviving(self._hear)
+    def _open_ears(self) -> None:
+        """Listen to the master's pipe, and to one that was made anew."""
+        for inlet in self._premises.inlets[len(self._ears) :]:
+            self._ears.append(Ear(inlet))
+            self._watch.add(inlet, READABLE, partial(self._hear, self._ears[-1]))
 
-    def _hear(self) -> None:
-        for message in self._ear.listen():
+    def _hear_all(self) -> None:
+        for ear in self._ears:
+            self._surviving(partial(self._hear, ear))
+
+    def _hear(self, ear: Ear) -> None:
+        for message in ear.listen():
             reply = message.args.get("reply")
             problem = self._replies.problem(reply) if reply is not None else ""
             if problem:
-                self._ear.refuse(message, problem)
+                refuse(message, problem)
             elif message.verb == "status":
                 self._status(message)
-            elif (event := self._ear.event(message)) is not None:
+            elif (event := understood(message)) is not None:
                 self._inbox.append(event)
 
     def _status(self, message: Message) -> None:
         reply = message.args.get("reply")
         if reply is None:
-            self._ear.refuse(message, 'status needs a reply pipe ("reply": "reply-1.pipe")')
+            refuse(message, 'status needs a reply pipe ("reply": "reply-1.pipe")')
             return
         shown = snapshot.service(self, self._premises, self._state, self._crew.members)
         self._replies.send(reply, {"status": 0, "service": shown})

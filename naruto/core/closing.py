@@ -27,7 +27,10 @@ PROBE_TIMEOUT = 30.0
 
 def requested(turn: Turn, event: Requested) -> None:
     """Quit or stop was asked for."""
-    turn.log("info", f"{'stop --now' if event.at_once else event.verb} asked for by {event.by}")
+    before = turn.state.closing
+    if before is None or before.verb != event.verb or event.at_once or event.client:
+        what = "stop --now" if event.at_once else event.verb
+        turn.log("info", f"{what} asked for by {event.by}")
     clients = (event.client,) if event.client else ()
     close(turn, event.verb, clients)
     closing = turn.state.closing

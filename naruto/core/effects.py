@@ -100,10 +100,15 @@ class Forget:
 
 @attrs.frozen
 class Log:
-    """Write a line into the log."""
+    """Write a line into the log.
+
+    Attributes:
+        cause: What other lines may be about as well: it's said once a minute.
+    """
 
     level: str
     text: str
+    cause: str = ""
 
 
 @attrs.frozen

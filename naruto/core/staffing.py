@@ -92,7 +92,7 @@ def spawn_failed(turn: Turn, event: SpawnFailed) -> Worker:
     assert slot is not None
     trouble = f"{worker.id} could not be spawned: {event.error}"
     turn.change_slot(worker.id.slot, failures=slot.failures + 1, trouble=trouble)
-    turn.log("warning", trouble)
+    turn.log("warning", trouble, cause=f"spawn: {event.error}")
     return worker
 
 

@@ -31,9 +31,9 @@ class Turn:
         """Ask for something to be done."""
         self.effects.append(effect)
 
-    def log(self, level: str, text: str) -> None:
+    def log(self, level: str, text: str, cause: str = "") -> None:
         """Ask for a line in the log."""
-        self.emit(Log(level, text))
+        self.emit(Log(level, text, cause))
 
     def change(self, **fields: Any) -> None:
         """Replace fields of the state."""

@@ -22,6 +22,7 @@ from ..core.messages import (
     Message,
     MessageError,
     decode,
+    encode,
     excerpt,
     number,
     printable,
@@ -53,20 +54,22 @@ class Ear:
             except MessageError as error:
                 _skipped(f"{error}{excerpt(line)}")
 
-    def event(self, message: Message) -> events.Event | None:
-        """Return what a message makes known; None where it's nothing for a master."""
-        try:
-            understand = _VERBS.get(message.verb)
-            if understand is None:
-                raise MessageError(f"unknown verb; a master knows {', '.join([*UP, *ASKED])}")
-            return understand(message)
-        except MessageError as error:
-            self.refuse(message, str(error))
-            return None
 
-    def refuse(self, message: Message, why: str) -> None:
-        """Say in the log that a message does nothing."""
-        _skipped(f"{why} ({message.verb!r})")
+def understood(message: Message) -> events.Event | None:
+    """Return what a message makes known; None where it's nothing for a master."""
+    try:
+        understand = _VERBS.get(message.verb)
+        if understand is None:
+            raise MessageError(f"unknown verb; a master knows {', '.join([*UP, *ASKED])}")
+        return understand(message)
+    except MessageError as error:
+        refuse(message, str(error))
+        return None
+
+
+def refuse(message: Message, why: str) -> None:
+    """Say in the log that a message does nothing."""
+    _skipped(f"{why}{excerpt(encode(message.verb, message.args).strip())}")
 
 
 def _skipped(why: str) -> None:

@@ -132,6 +132,6 @@ _PERFORM: dict[type, Callable[[Hands, Any], None]] = {
     effects.Answer: Hands.answer,
     effects.Announce: Hands.announce,
     effects.Forget: Hands.forget,
-    effects.Log: lambda hands, line: log.write(line.level, line.text),
+    effects.Log: lambda hands, line: log.write(line.level, line.text, line.cause),
     effects.Exit: Hands.end,
 }

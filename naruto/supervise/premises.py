@@ -16,7 +16,7 @@ from .. import log
 from ..again import Restart
 from ..core.ids import WorkerId
 from ..errors import AlreadyRunning, RunDirError, SettingsError
-from ..unix import fifo, pidfile, rundir
+from ..unix import fifo, pidfd, pidfile, rundir, services
 from ..unix.lifeline import Lifeline
 from ..unix.oom import OomWatch
 from ..unix.rundir import MASTER_PIPE, RunDir
@@ -29,7 +29,8 @@ class Premises:
 
     Attributes:
         lock: The descriptor of the locked pid file.
-        inlet: The master's pipe, open for reading, and for writing so that it never ends.
+        inlets: The master's pipe, open for reading, and for writing so that it never ends.
+            Several where it was deleted and made anew: older workers know the older one.
         to_master: The same for writing only: what a worker keeps of it.
         strangers: Pipes of workers whose master died, each open for writing: it shows an
             error when the worker is gone.
@@ -39,7 +40,7 @@ class Premises:
 
     rundir: RunDir
     lock: int
-    inlet: int
+    inlets: list[int]
     to_master: int
     lifeline: Lifeline
     board: Scoreboard
@@ -88,14 +89,17 @@ class Premises:
         cls, name: str, home: RunDir, board: Scoreboard, kept: Restart, undo: ExitStack
     ) -> Premises:
         home.hold()
-        lock = kept.lock
+        lock, names = kept.lock, home.names()
         if lock is None:
             lock = _take_lock(name, home)
             undo.callback(os.close, lock)
             undo.callback(home.unlink, pidfile.NAME)
+        crashed = pidfile.NAME in names and kept.lock is None
         pidfile.write(lock)
         names = home.names()
         strangers = _find_strangers(home, names)
+        if crashed:
+            strangers |= _find_strangers_without_pipe(home, set(strangers.values()))
         pipe, inlet = home.file(MASTER_PIPE), kept.inlet
         spared = {pidfile.NAME, *(f"{who}.pipe" for who in strangers.values())}
         if inlet is not None:
@@ -108,8 +112,8 @@ class Premises:
         return cls(
             home,
             lock,
-            inlet,
-            os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC),
+            [inlet],
+            _open_for_workers(pipe),
             Lifeline.make(),
             board,
             strangers,
@@ -124,8 +128,27 @@ class Premises:
     @property
     def masters_own(self) -> list[int]:
         """Descriptors that no worker may keep."""
-        own = [self.rundir.fd, self.lock, self.inlet, self.lifeline.held]
+        own = [self.rundir.fd, self.lock, *self.inlets, self.lifeline.held]
         return [*own, *self.strangers, *self.oom.descriptors]
+
+    def lock_anew(self) -> bool:
+        """Lock a new pid file, as ours was removed; return False where another master has."""
+        lock = pidfile.take(self.rundir.file(pidfile.NAME))
+        if lock is not None:
+            os.close(self.lock)
+            self.lock = lock
+        return lock is not None
+
+    def make_pipe_anew(self) -> bool:
+        """Make the master's pipe if it's not there any more; return whether it was not."""
+        if pidfile.is_at(self.inlets[-1], self.pipe):
+            return False
+        self.rundir.unlink(MASTER_PIPE)  # what is there is none of ours
+        fifo.make(self.pipe)
+        self.inlets.append(fifo.open_both(self.pipe))
+        os.close(self.to_master)
+        self.to_master = _open_for_workers(self.pipe)
+        return True
 
     def stranger_gone(self, fd: int) -> WorkerId:
         """Remove the pipe of a former master's worker that has ended."""
@@ -142,7 +165,8 @@ class Premises:
         """
         ours = pidfile.is_at(self.lock, self.rundir.file(pidfile.NAME))
         self._clear(frozenset() if ours else frozenset(self.rundir.names()))
-        os.close(self.inlet)
+        for inlet in self.inlets:
+            os.close(inlet)
         if ours:
             self.rundir.unlink(pidfile.NAME)
             self.rundir.remove()
@@ -163,6 +187,10 @@ class Premises:
         self.oom.close()
         for fd in (self.to_master, *self.strangers):
             os.close(fd)
+
+
+def _open_for_workers(pipe: str) -> int:
+    return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _take_lock(name: str, home: RunDir) -> int:
@@ -186,5 +214,15 @@ def _find_strangers(home: RunDir, names: list[str]) -> dict[int, WorkerId]:
         who = WorkerId.parse(name.removesuffix(".pipe"))
         fd = fifo.open_for_writing(name, home.fd) if who else None
         if who is not None and fd is not None:
+            strangers[fd] = who
+    return strangers
+
+
+def _find_strangers_without_pipe(home: RunDir, known: set[WorkerId]) -> dict[int, WorkerId]:
+    """Find workers of a master that crashed, whose pipes were deleted: they have them open."""
+    strangers = {}
+    for pid, name in services.former_workers(home.path):
+        who = WorkerId.parse(name.removesuffix(".pipe"))
+        if who is not None and who not in known and (fd := pidfd.watch(pid)) is not None:
             strangers[fd] = who
     return strangers

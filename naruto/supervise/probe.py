@@ -30,7 +30,10 @@ class Probe:
 
     def start(self) -> events.Probed | None:
         """Start it; return its end only where the kernel would not give a process."""
-        self.output = lastwords.make()
+        try:
+            self.output = lastwords.make()
+        except OSError as error:
+            return events.Probed(False, f"{error.strerror}")
         try:
             self.pid = self.command_line.probe(self.output, self.identity)
         except OSError as error:

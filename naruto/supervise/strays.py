@@ -65,7 +65,7 @@ class Strays:
         if not self.adopts:
             return
         names = [str(who) for who in living]
-        for pid in set(subreaper.children()) - known - self._kill_at.keys():
+        for pid in self._unknown(known):
             whose = _owner(pid)  # perhaps only its beginning: a title has little room
             if whose and not any(name.startswith(whose) for name in names):
                 self._ask(pid, f"left behind by {whose}")
@@ -73,8 +73,15 @@ class Strays:
     def gather_all(self, known: set[int]) -> None:
         """Ask every stray, whosever: the service ends."""
         if self.adopts:
-            for pid in set(subreaper.children()) - known - self._kill_at.keys():
+            for pid in self._unknown(known):
                 self._ask(pid, "left behind")
+
+    def _unknown(self, known: set[int]) -> set[int]:
+        try:
+            return set(subreaper.children()) - known - self._kill_at.keys()
+        except OSError as error:  # no descriptors left: the next death looks again
+            log.write("WARNING", f"strays can't be looked for: {error}", "strays")
+            return set()
 
     def _ask(self, pid: int, why: str) -> None:
         title = subreaper.title_of(pid).replace(b"\0", b" ").decode(errors="replace").strip()

@@ -60,6 +60,28 @@ class RunDir:
         except OSError as error:
             raise RunDirError(f"run directory {path}: {_reason(error)}") from None
 
+    def changes(self) -> tuple[int, ...]:
+        """Return numbers that are others when a file in it, or itself, was made or removed."""
+        status = os.fstat(self.fd)
+        return status.st_ino, status.st_nlink, status.st_mtime_ns, status.st_ctime_ns
+
+    def remade(self) -> bool:
+        """Make the directory anew if it's no longer at its path; return whether it was not.
+
+        Raises:
+            RunDirError: What is there now can't be trusted, or nothing can be made there.
+        """
+        try:
+            if os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(self.fd)):
+                return False
+        except OSError:
+            pass  # it's gone
+        anew = RunDir.make(self.path)
+        os.dup2(anew.fd, self.fd, inheritable=False)
+        anew.close()
+        self.hold()
+        return True
+
     def hold(self) -> None:
         """Keep cleaners of old files away."""
         fcntl.flock(self.fd, fcntl.LOCK_SH)

@@ -53,6 +53,19 @@ def _is_our_master(pid: str) -> bool:
     return ours and _title(pid).startswith(b"naruto: master ")
 
 
+def former_workers(path: str) -> Iterator[tuple[int, str]]:
+    """Yield the pid of each worker that has a deleted pipe of a run directory open, and which.
+
+    A worker closes the pipes of all others first thing, so each has its own only.
+    """
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and _title(entry.name).startswith(b"naruto: worker "):
+            for target in _open_files(entry.name):
+                if target.startswith(f"{path}/") and target.endswith(".pipe (deleted)"):
+                    name = os.path.basename(target).removesuffix(" (deleted)")
+                    yield int(entry.name), name
+
+
 def _name(pid: int) -> str:
     """Return the name in a master's title; nothing where the title was cut off.
 
@@ -71,10 +84,14 @@ def _title(pid: str) -> bytes:
 
 
 def _open_run_dirs(pid: str) -> Iterator[str]:
+    for target in _open_files(pid):
+        if os.path.basename(target) == pidfile.NAME:
+            yield os.path.dirname(target)
+
+
+def _open_files(pid: str) -> Iterator[str]:
     try:
         for fd in os.listdir(f"/proc/{pid}/fd"):
-            target = os.readlink(f"/proc/{pid}/fd/{fd}")
-            if os.path.basename(target) == pidfile.NAME:
-                yield os.path.dirname(target)
+            yield os.readlink(f"/proc/{pid}/fd/{fd}")
     except OSError:
-        return  # it has just ended
+        return  # it has just ended, or has closed one meanwhile

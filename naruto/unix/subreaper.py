@@ -1,6 +1,7 @@
-"""Become the parent of everybody below who loses their own, and see who they are.
+"""Become the parent of whatever one's descendants leave behind, and see who that is.
 
-prctl(2), PR_SET_CHILD_SUBREAPER: kept over exec, not inherited over fork.
+A process whose parent has ended becomes the child of the nearest subreaper above, also one
+that has left its session with setsid(2) (prctl(2), PR_SET_CHILD_SUBREAPER).
 """
 
 from __future__ import annotations
@@ -12,54 +13,84 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def become() -> None:
-    """Adopt, from now on, every descendant whose parent ends.
+    """Become a subreaper: kept over exec, not inherited over fork.
 
     Raises:
-        OSError: The kernel is older than 3.4.
+        OSError: The kernel would not.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0:
+    yes, nothing = ctypes.c_ulong(1), ctypes.c_ulong(0)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, yes, nothing, nothing, nothing) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"subreaper: {os.strerror(number)}")
 
 
-def children() -> list[int]:
-    """Return the pids of this process's children of just now, zombies included."""
+def children(proc: str = "/proc") -> list[int]:
+    """Return the pids of this process's own children, zombies included, in ascending order.
+
+    A look and no proof: children that end meanwhile may hide others (proc(5)), and new ones
+    may come. That there are none at all is known by waitid(2) alone (ECHILD).
+    """
     try:
-        lists = [
-            _read(f"/proc/self/task/{tid}/children") for tid in os.listdir("/proc/self/task")
-        ]
+        return sorted(_listed(f"{proc}/self/task"))
     except OSError:
-        lists = []
-    if os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
-        return [int(pid) for one in lists for pid in one.split()]
-    return _by_parent(os.getpid())
+        return sorted(_searched(proc))  # a kernel without CONFIG_PROC_CHILDREN
 
 
-def _by_parent(parent: int) -> list[int]:
-    """Look at everybody, where the kernel keeps no list (CONFIG_PROC_CHILDREN)."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split()
-            if len(fields) > 1 and int(fields[1]) == parent:
-                found.append(int(name))
+def _listed(tasks: str) -> set[int]:
+    """Read what the kernel lists: for each thread those it has forked or was given."""
+    found: set[int] = set()
+    for task in os.listdir(tasks):
+        path = f"{tasks}/{task}/children"
+        try:
+            found |= {int(pid) for pid in _read(path).split()}
+        except FileNotFoundError:
+            if os.path.exists(f"{tasks}/{task}"):
+                raise  # no such file in any thread
+            # The thread has ended, and another one has its children.
     return found
 
 
+def _searched(proc: str) -> set[int]:
+    """Ask every process for its parent."""
+    us = os.getpid()
+    return {
+        int(name) for name in os.listdir(proc) if name.isdigit() and _parent(proc, name) == us
+    }
+
+
+def _parent(proc: str, pid: str) -> int | None:
+    try:
+        stat = _read(f"{proc}/{pid}/stat")
+    except OSError:
+        return None  # it has just ended
+    # The name of a program may have brackets and spaces in it; nothing after it has.
+    return int(stat.rpartition(b")")[2].split()[1])
+
+
 def environ_of(pid: int) -> bytes:
-    """Return the environment with which a process was started; nothing if it's gone."""
-    return _read(f"/proc/{pid}/environ")
+    """Return the environment that a program began with, as NUL-ended NAME=value.
+
+    Empty where there's none to read: it is gone, a zombie, or not ours to look into.
+    """
+    return _read_or_nothing(f"/proc/{pid}/environ")
 
 
 def title_of(pid: int) -> bytes:
-    """Return the command line of a process, as ps(1) shows it; nothing if it's gone."""
-    return _read(f"/proc/{pid}/cmdline")
+    """Return the command line of a process, NUL-ended, or the title that it has set.
+
+    Empty as environ_of, and for a thread of the kernel.
+    """
+    return _read_or_nothing(f"/proc/{pid}/cmdline")
+
+
+def _read_or_nothing(path: str) -> bytes:
+    try:
+        return _read(path)
+    except OSError:  # ENOENT, ESRCH; EACCES: ptrace(2), access mode checking
+        return b""
 
 
 def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:  # it has just ended, or is not ours to look at
-        return b""
+    with open(path, "rb") as file:
+        return file.read()

@@ -160,7 +160,8 @@ class Mailbox:
                     self.dispatch(decode(line))
                 except MessageError as error:
                     why = f"{error}{excerpt(line)}"
-                    log.write("WARNING", f"line in {self.me}.pipe skipped: {why}")
+                    text = f"line in {self.me}.pipe skipped: {why}"
+                    log.write("WARNING", text, cause=text)
         if self.has_tasks or threading.current_thread() is not threading.main_thread():
             os.eventfd_write(self.news, 1)
 
