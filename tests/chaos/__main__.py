@@ -29,7 +29,7 @@ def main() -> int:
                 print(f"{violation}\nkept: {where}", flush=True)
                 return 1
             done += 1
-            print(_line(result), flush=True)
+            print(_line(result), *(result.story if given.story else ()), sep="\n  ", flush=True)
     seconds = time.monotonic() - began
     print(f"{done} rounds without a violation in {seconds:.0f} s, seeds from {given.seed}")
     shutil.rmtree(where)
@@ -71,6 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=100, help="how many  [100]")
     parser.add_argument("--seed", type=int, default=1, help="of the first round  [1]")
     parser.add_argument("--jobs", type=int, default=1, help="rounds at a time  [1]")
+    parser.add_argument("--story", action="store_true", help="show what each round has done")
     parser.add_argument("--keep", help="an empty directory for what a violation leaves")
     return parser.parse_args()
 

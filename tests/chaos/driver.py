@@ -36,12 +36,14 @@ class Result:
     Attributes:
         seconds: How long it took.
         slowest: The longest that ``status`` took to answer, in seconds.
+        story: What was done, with times.
     """
 
     seed: int
     actions: int
     seconds: float
     slowest: float
+    story: tuple[str, ...]
 
 
 def play(seed: int, home: Path) -> Result:
@@ -67,7 +69,8 @@ def play(seed: int, home: Path) -> Result:
         raise Violation(_report(scene, error)) from error
     finally:
         scene.close()
-    return Result(seed, steps, time.monotonic() - began, scene.slowest)
+    seconds = time.monotonic() - began
+    return Result(seed, steps, seconds, scene.slowest, tuple(scene.story))
 
 
 def _first_start(scene: Scene) -> None:
@@ -105,6 +108,7 @@ def _last_end(scene: Scene) -> None:
 
 def _report(scene: Scene, error: Exception) -> str:
     log = scene.log.splitlines()
+    output = "".join(life.log for life in scene.lives).splitlines()
     return "\n".join(
         (
             f"seed {scene.seed}: {error}",
@@ -114,6 +118,8 @@ def _report(scene: Scene, error: Exception) -> str:
             f"where: {_where(error)}",
             f"the last {TAIL} of {len(log)} lines of {scene.log_path}:",
             *(f"  {line[:300]}" for line in log[-TAIL:]),
+            "the end of what the masters have printed:",
+            *(f"  {line[:300]}" for line in output[-TAIL // 2 :]),
             f"replay: pytest tests/chaos --seed {scene.seed}",
         )
     )

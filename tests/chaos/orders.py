@@ -16,9 +16,7 @@ from tests.chaos.asking import Outcome, Pending
 from tests.chaos.plan import BAD_SETTINGS
 from tests.chaos.scene import Scene
 
-Mischief = Callable[[Scene, Random], str]
-
-DISTURBANCES: tuple[Mischief, ...] = (
+DISTURBANCES: tuple[mischief.Mischief, ...] = (
     mischief.kill_worker,
     mischief.kill_worker,
     mischief.freeze_worker,
@@ -114,6 +112,7 @@ def change_settings(scene: Scene, chance: Random) -> str:
 
 def bad_settings(scene: Scene, chance: Random) -> str:
     """Write bad settings: a reload exits 2, a restart 1, and nothing changes."""
+    scene.thaw()
     verb, status = chance.choice([("reload", 2), ("reload", 2), ("restart", 1)])
     scene.write_settings_text(chance.choice(BAD_SETTINGS))
     said = expect(order(scene, chance, verb), status)
@@ -150,8 +149,8 @@ def disturb(scene: Scene, chance: Random) -> str:
     """Do up to three things to the service while an order is under way."""
     done = []
     for _ in range(chance.randint(1, 3)):
-        mischief = chance.choice(DISTURBANCES)
-        done.append(f"{mischief.__name__} {mischief(scene, chance)}")
+        one = chance.choice(DISTURBANCES)
+        done.append(f"{one.__name__} {one(scene, chance)}")
     return "; ".join(done)
 
 

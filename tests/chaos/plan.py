@@ -53,7 +53,7 @@ class Plan:
         return cls(
             groups={name: GroupPlan.drawn(chance) for name in names},
             interval=chance.choice([0.001, 0.005, 0.02]),
-            stop_timeout=chance.choice([0.15, 0.4, 15.0]),
+            stop_timeout=chance.choice([0.3, 0.6, 15.0]),
             min_uptime=chance.choice([0.001, 0.001, 0.2]),
         )
 

@@ -255,12 +255,12 @@ class Scene:
     # Harm that has to be remembered
 
     def shoot(self, worker: Worker) -> None:
-        """Kill a worker with -9."""
+        """Kill a worker with -9. Raises ProcessLookupError where it has just ended."""
         self.shot[worker.who] = time.monotonic_ns()
         os.kill(worker.pid, signal.SIGKILL)
 
     def freeze(self, worker: Worker) -> None:
-        """Stop a worker with SIGSTOP."""
+        """Stop a worker with SIGSTOP. Raises ProcessLookupError where it has just ended."""
         fd = os.pidfd_open(worker.pid)
         self.frozen.append(fd)
         signal.pidfd_send_signal(fd, signal.SIGSTOP)
