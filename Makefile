@@ -2,9 +2,13 @@
 #
 # PYTHON  the interpreter to build the virtual environment with
 # VENV    where the virtual environment is
+# ROUNDS  how many rounds of chaos; SEED the first one's, JOBS how many at a time
 
 PYTHON ?= python3
 VENV ?= .venv
+ROUNDS ?= 100
+SEED ?= 1
+JOBS ?= 1
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 # A bare Debian has its venv module in a package of its own.
@@ -12,7 +16,7 @@ VENV_MODULE = test "$$(id -u)" = 0 && apt-get install -y -q python3-venv \
 	|| { echo "no venv module; as root: apt-get install python3-venv" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint types cover bench docs clean
+.PHONY: help run test test-fast chaos check lint types cover bench docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,6 +35,9 @@ test: $(READY) ## run the whole test suite
 
 test-fast: $(READY) ## run the tests of the pure core only
 	$(BIN)/python -m pytest tests/core tests/settings
+
+chaos: $(READY) ## real services under a random driver; ROUNDS=100 SEED=1 JOBS=1
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) --jobs $(JOBS)
 
 check: lint types test ## everything that CI runs
 

@@ -112,7 +112,11 @@ def _report(scene: Scene, error: Exception) -> str:
     return "\n".join(
         (
             f"seed {scene.seed}: {error}",
-            *(traceback.format_exception(error) if not isinstance(error, AssertionError) else ()),
+            *(
+                traceback.format_exception(error)
+                if not isinstance(error, AssertionError)
+                else ()
+            ),
             "what was done:",
             *(f"  {line}" for line in scene.story),
             f"where: {_where(error)}",

@@ -37,14 +37,16 @@ def _ask(scene: Scene, chance: Random, how: str) -> Pending | None:
     if how == "stop --now":
         return Pending(asking_for(scene, chance, "stop", now=True))
     if how == "line":
-        scene.service.echo(chance.choice(["quit\n", "stop\n"]))
+        scene.service.echo(chance.choice(["\nquit\n", "\nstop\n"]))
     else:
         scene.service.signal(how, scene.master)
     return None
 
 
 def _ends_the_frozen(scene: Scene, how: str) -> bool:
-    return how == "stop --now" or (how in ("stop", "TERM", "INT") and scene.plan.stop_timeout < 1)
+    return how == "stop --now" or (
+        how in ("stop", "TERM", "INT") and scene.plan.stop_timeout < 1
+    )
 
 
 def ended(scene: Scene, since: int, outcome: Outcome | None) -> str:

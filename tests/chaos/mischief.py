@@ -137,7 +137,7 @@ def tell_worker_by_hand(scene: Scene, chance: Random) -> str:
     if worker is None or scene.frozen:
         return NOBODY
     try:
-        scene.service.echo(f"{verb}\n", f"{worker.who}.pipe")
+        scene.service.echo(f"\n{verb}\n", f"{worker.who}.pipe")
     except OSError as error:  # deleted, or its worker has just ended
         return f"{worker.who}: {error}"
     wait_gone(worker.pid)
@@ -195,7 +195,9 @@ def kill_master(scene: Scene, chance: Random) -> str:
 def storm(scene: Scene, chance: Random) -> str:
     """Send the master signals that mean a reload, many at once."""
     for _ in range(chance.randint(2, 40)):
-        scene.service.signal(chance.choice(["USR1", "HUP", "CHLD", "URG", "WINCH"]), scene.master)
+        scene.service.signal(
+            chance.choice(["USR1", "HUP", "CHLD", "URG", "WINCH"]), scene.master
+        )
     scene.forget_outcome()
 
     def answers() -> None:

@@ -22,7 +22,8 @@ TREE_IS_CLEANED = False
 leftover children are killed at each end of the service, and not counted."""
 
 _KILLED = re.compile(
-    r"\] (?P<who>[\w.-]+) \(pid \d+, generation \d+\) was killed \((?P<why>[^)]*)\)(?P<cut> in a loop)?"
+    r"\] (?P<who>[\w.-]+) \(pid \d+, generation \d+\)"
+    r" was killed \((?P<why>[^)]*)\)(?P<cut> in a loop)?"
 )
 _ENDS = re.compile(r"(stop|stop --now) asked for by|the check has passed: the service stops")
 _MAY_CUT = ("did not leave before its deadline", "stop --now")

@@ -50,7 +50,9 @@ def asking_for(
 
 def expect(outcome: Outcome, *statuses: int) -> str:
     """See that an order has ended with one of these exit statuses."""
-    assert outcome.status in statuses, f"exit status {outcome.status}, not {statuses}: {outcome.text}"
+    assert outcome.status in statuses, (
+        f"exit status {outcome.status}, not {statuses}: {outcome.text}"
+    )
     return f"exits {outcome.status}"
 
 
@@ -91,7 +93,7 @@ def deploy_bad(scene: Scene, chance: Random) -> str:
     said = expect(order(scene, chance, "reload"), 1)
     if back:
         scene.link(good)
-    return f"version {scene.linked.version} broken in: {fault}; {said}{', link back' if back else ''}"
+    return f"broken in: {fault}; {said}{', link back' if back else ''}"
 
 
 def roll_back(scene: Scene, chance: Random) -> str:

@@ -240,7 +240,9 @@ class Scene:
         each run of a seed.
         """
         wanted = self.possible[0]
-        where = chance.choice([f"{n}-{i}" for n in sorted(wanted) for i in range(wanted[n].workers)])
+        where = chance.choice(
+            [f"{n}-{i}" for n in sorted(wanted) for i in range(wanted[n].workers)]
+        )
         found = [w for w in self.workers() if w.who.startswith(f"{where}.")]
         return found[-1] if found else None
 

@@ -31,8 +31,8 @@ class Book:
             self.bear(self.chance.choice(["plain", "setsid", "exec", "fork"]))
 
     def note(self, what):
-        line = f"{{what}} {{self.who}} {{os.getpid()}} {{self.loop}} {{VERSION}} {{time.monotonic_ns()}}"
-        os.write(self.ledger, line.encode() + b"\\n")
+        numbers = (os.getpid(), self.loop, VERSION, time.monotonic_ns())
+        os.write(self.ledger, " ".join(map(str, (what, self.who, *numbers))).encode() + b"\\n")
 
     def bear(self, kind):
         command = ["/bin/sh", "-c", CHILD, self.who, LEDGER]
