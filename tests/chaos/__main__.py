@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from tests.chaos.driver import Result, Violation, play
 def main() -> int:
     """Play rounds with one seed after the other; return the exit status."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # rounds end, and clear away
     where = Path(given.keep or tempfile.mkdtemp(prefix="naruto-chaos-"))
     began, done = time.monotonic(), 0
     seeds = iter(range(given.seed, given.seed + given.rounds))

@@ -17,6 +17,10 @@ from tests.service import eventually, wait_gone
 
 NOBODY = "nobody is there"
 
+FOUND_WITHOUT_ITS_PIPE = False
+"""Whether a new master knows of an old one's worker whose FIFO was deleted. While it doesn't,
+both harms at once are avoided: two workers of one index would be at work."""
+
 Mischief = Callable[[Scene, Random], str]
 
 
@@ -81,6 +85,24 @@ def thaw(scene: Scene, chance: Random) -> str:
     number = len(scene.frozen)
     scene.thaw()
     return str(number)
+
+
+def _freeze_looping(scene: Scene) -> None:
+    for worker in scene.workers():
+        if worker.shown["state"] == "looping":
+            try:
+                scene.freeze(worker)
+            except ProcessLookupError:
+                continue  # it has just ended
+
+
+def _shoot_pipeless(scene: Scene) -> None:
+    for worker in scene.workers():
+        if worker.who in scene.pipeless:
+            try:
+                scene.shoot(worker)
+            except ProcessLookupError:
+                continue  # it has just ended
 
 
 @at_somebody
@@ -181,14 +203,22 @@ def start_again(scene: Scene, chance: Random) -> str:
 
 
 def kill_master(scene: Scene, chance: Random) -> str:
-    """Kill the master with -9 and start anew at once; or a little later."""
-    late = chance.random() < 0.3
+    """Kill the master with -9 and start anew at once; or a little later.
+
+    Some of those in a loop may stand still meanwhile, so that it lasts beyond the new start.
+    """
+    late, still = chance.random() < 0.3, chance.random() < 0.6
+    if still:
+        _freeze_looping(scene)
+    if not FOUND_WITHOUT_ITS_PIPE:
+        _shoot_pipeless(scene)
     scene.shoot_master()
     if late:
         scene.await_strangers()
     old = len(scene.strangers & scene.service.alive())
     scene.launch()
     scene.await_up()
+    scene.thaw()
     return f"{old} of its workers were alive at the new start"
 
 

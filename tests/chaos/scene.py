@@ -87,7 +87,9 @@ class Scene:
         chance = Random(f"{seed}/scene")
         self.home, self.seed = home, seed
         self.log_path, self.ledger = home / "log", home / "ledger"
-        self.slow = chance.choice([0.0, 0.03, 0.1])
+        self.slow, self.longest = chance.choice(
+            [(0.0, 0.0), (0.0, 0.0), (0.03, 0.5), (0.1, 0.5), (0.1, 0.5), (0.4, 0.8)]
+        )
         self.bearing = chance.choice([0.0, 0.3])
         self.plan = Plan.drawn(chance)
         self.service = Service(home)
@@ -119,7 +121,12 @@ class Scene:
         release = Release(next(self._versions), fault)
         seed = f"{self.seed}/{release.version}/"
         text = shop.source(
-            release.version, str(self.ledger), seed, self.slow, self.bearing, fault
+            release.version,
+            str(self.ledger),
+            seed,
+            (self.slow, self.longest),
+            self.bearing,
+            fault,
         )
         self.service.write(f"releases/{release.version}/shop.py", text)
         return release

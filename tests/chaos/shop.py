@@ -62,7 +62,7 @@ class Book:
 
     def how_long(self):
         if self.chance.random() < {slow}:
-            return self.chance.uniform(0.1, 0.5)
+            return self.chance.uniform(0.1, {longest})
         return self.chance.choice([0, 0.002, 0.02]) * self.chance.random()
 
     def end(self):
@@ -134,7 +134,12 @@ FAILS_A_START = (*SEEN_BY_A_PROBE, "start raises", "start exits", "start dies")
 
 
 def source(
-    version: int, ledger: str, seed: str, slow: float, bearing: float, fault: str = ""
+    version: int,
+    ledger: str,
+    seed: str,
+    slow: tuple[float, float],
+    bearing: float,
+    fault: str = "",
 ) -> str:
     """Return the text of shop.py in one release.
 
@@ -142,7 +147,7 @@ def source(
         version: What the workers write into the ledger.
         ledger: Its path.
         seed: Where the workers' chance comes from.
-        slow: The share of loops that take up to half a second.
+        slow: The share of loops that take longer, and the seconds of the longest.
         bearing: The share of workers that start a child which outlives them.
         fault: What it is broken in, one of FAULTS, or nothing.
     """
@@ -153,7 +158,8 @@ def source(
         version=version,
         ledger=ledger,
         seed=seed,
-        slow=slow,
+        slow=slow[0],
+        longest=slow[1],
         bearing=bearing,
         on_start=lines.get("on_start", "pass"),
         first_loop=lines.get("first_loop", "pass"),
