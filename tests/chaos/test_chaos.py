@@ -20,6 +20,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("seed", SEEDS if given is None else [given])
 
 
+@pytest.mark.timeout(240)
 def test_round(seed: int, tmp_path: Path) -> None:
     """Whatever is done to a service, nothing is lost and nothing is left behind."""
     play(seed, tmp_path)
