@@ -42,9 +42,12 @@ class Entry:
 
 
 def entries(path: Path) -> Iterator[Entry]:
-    """Yield every whole line, in the order of the facts."""
+    """Yield every whole line, in the order of the facts.
+
+    A reader may see the first half of a write that crosses a page.
+    """
     text = path.read_text() if path.exists() else ""
-    return (Entry.read(line) for line in text.splitlines())
+    return (Entry.read(line) for line in text[: text.rfind("\n") + 1].splitlines())
 
 
 def versions(path: Path) -> dict[int, int]:
