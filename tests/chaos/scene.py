@@ -198,9 +198,10 @@ class Scene:
             if process.poll() is not None:
                 raise StartFailed(f"exit status {process.poll()}")
             try:
-                assert self.shown()["state"] not in ("starting",)
+                state = self.shown()["state"]
             except NarutoError as error:
                 raise AssertionError(f"not up: {error}") from None
+            assert state in ("running", "reloading"), f"not up: {state}"
 
         eventually(is_up)
         self.up = True
