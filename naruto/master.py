@@ -26,10 +26,12 @@ from .log import LogTo
 from .process import Process
 from .settings import Settings, Source
 from .supervise import snapshot
+from .supervise.child import Child
 from .supervise.crew import Crew
 from .supervise.ear import Ear, refuse, understood
 from .supervise.generations import Generation, Generations
 from .supervise.hands import Hands
+from .supervise.moulds import Moulds
 from .supervise.nursery import Nursery
 from .supervise.premises import Premises
 from .supervise.probe import Probe
@@ -145,7 +147,8 @@ class MasterProcess(Process):
         self._probe = Probe(self._command_line, identity)
         self._strays = Strays.watched(adopt=not self._embedded)
         self._replies = Replies(self._premises.rundir, self._watch)
-        self._crew = Crew(self._premises, self._nursery().cradle, self._watch)
+        moulds = Moulds(self._premises, self._watch, self.name, self._born, self._unborn)
+        self._crew = Crew(self._premises, self._nursery().cradle, self._watch, moulds)
         self._undertaker = Undertaker(
             self._crew, self._probe, self._strays, self._embedded, self._bury, self._hear_all
         )
@@ -195,7 +198,8 @@ class MasterProcess(Process):
     def _open_now(self) -> list[int]:
         """Descriptors that are the master's alone just now."""
         held = [*self._private, *self._parent, self._watch.fileno(), *self._probe.descriptors]
-        return [*held, *self._replies.descriptors, *self._crew.descriptors]
+        moulds = self._crew.moulds.descriptors
+        return [*held, *moulds, *self._replies.descriptors, *self._crew.descriptors]
 
     def _move_out(self) -> None:
         if not self._state.up and self._hands is not None:
@@ -223,10 +227,10 @@ class MasterProcess(Process):
             log.write("WARNING", sentence)
         strangers = frozenset(who.slot for who in self._premises.strangers.values())
         self._inbox.append(events.Started(first.policies, first.number, strangers))
-        while self.exit is None or self._strays:
+        while self.exit is None or self._undertaker.busy:
             for _ in range(len(self._inbox)):
                 self._surviving(partial(self._decide, self._inbox.popleft()))
-            if self.exit is None or self._strays:
+            if self.exit is None or self._undertaker.busy:
                 self._wait()
         log.write("INFO", f"master of {self.name} {'restarts' if self.again else 'ends'}")
 
@@ -235,6 +239,8 @@ class MasterProcess(Process):
         assert self._hands is not None
         for effect in wanted:
             self._surviving(partial(self._hands.perform, effect))
+        if self._state.closing is not None:  # nobody will be spawned any more
+            self._crew.moulds.kill_all_but(frozenset())
         if self.exit is not None:
             self._undertaker.last()
 
@@ -258,6 +264,7 @@ class MasterProcess(Process):
             self._inbox.append(events.TimePassed())
         self._replies.drop_late(now)
         self._strays.kill_late(now)
+        self._crew.moulds.kill_late(now)
         self._surviving(partial(self._keep_up, now))
 
     def _keep_up(self, now: float) -> None:
@@ -267,8 +274,8 @@ class MasterProcess(Process):
     def _timeout(self) -> float | None:
         if self._inbox:
             return 0
-        patience = self._replies.next_alarm, self._strays.next_alarm
-        at = min(self._state.next_alarm, *patience)
+        patient = (self._replies, self._strays, self._crew.moulds)
+        at = min(self._state.next_alarm, *(one.next_alarm for one in patient))
         return None if at == math.inf else max(0.0, at - time.monotonic())
 
     # What comes in
@@ -286,6 +293,15 @@ class MasterProcess(Process):
         """Whether HUP means that the terminal has gone, not that somebody wants a reload."""
         gone = caught.by_kernel or not terminal.has_terminal()
         return caught.name == "HUP" and self._terminal and gone
+
+    def _born(self, child: Child, pid: int) -> None:
+        """A mould has forked a worker, which may have ended before we heard of it."""
+        self._inbox.append(self._crew.born(child, pid))
+        if (ended := self._crew.unclaimed.pop(pid, None)) is not None:
+            self._bury(ended)
+
+    def _unborn(self, child: Child, error: str, by_code: bool) -> None:
+        self._inbox.append(self._crew.unborn(child, error, by_code))
 
     def _bury(self, ended: children.Ended) -> None:
         self._surviving(partial(self._bury_one, ended))

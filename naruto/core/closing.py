@@ -81,14 +81,10 @@ def _kill_all(turn: Turn) -> None:
             turn.kill(worker, "stop --now")
 
 
-def fail_start(turn: Turn, death: Death) -> None:
+def fail_start(turn: Turn, text: str, last_words: str = "") -> None:
     """A worker died before the service was ever up: a start is all at once."""
-    why = death.killed or f"ended with {death.end.how} before it was READY"
-    text = f"worker {death.worker} {why}"
     turn.log("error", f"start failed: {text}")
-    if death.end.last_words:
-        text = f"{text}\n{death.end.last_words}"
-    _close_with(turn, "stop", 1, text)
+    _close_with(turn, "stop", 1, f"{text}\n{last_words}".rstrip())
 
 
 def end_by_itself(turn: Turn, status: int, text: str) -> None:

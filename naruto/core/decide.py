@@ -102,6 +102,8 @@ def _attend(turn: Turn, where: SlotId) -> None:
 
 def _spawn_failed(turn: Turn, event: events.SpawnFailed) -> None:
     worker = staffing.spawn_failed(turn, event)
+    if event.by_code and not turn.state.up and turn.state.closing is None:
+        closing.fail_start(turn, f"worker {worker.id} could not be spawned: {event.error}")
     if turn.state.closing is not None:
         closing.end_if_empty(turn)
         return

@@ -28,7 +28,8 @@ def exited(turn: Turn, event: Exited) -> None:
     death = _record(turn, worker, event)
     turn.remove(worker)
     if turn.state.closing is None and not _may_be_refilled(turn.state, worker):
-        closing.fail_start(turn, death)
+        why = death.killed or f"ended with {death.end.how} before it was READY"
+        closing.fail_start(turn, f"worker {death.worker} {why}", death.end.last_words)
     if turn.state.closing is not None:
         closing.after_end(turn, death)
     elif not turn.state.up:

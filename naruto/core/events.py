@@ -95,10 +95,16 @@ class Spawned:
 
 @attrs.frozen
 class SpawnFailed:
-    """The kernel would not give a worker."""
+    """There is no worker.
+
+    Attributes:
+        error: Why: the kernel would not, or its mould could not.
+        by_code: The user's code is to blame, which the mould could not import.
+    """
 
     worker: WorkerId
     error: str
+    by_code: bool = False
 
 
 @attrs.frozen

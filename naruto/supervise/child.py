@@ -61,6 +61,20 @@ class Child:
             undo.pop_all()
         return child
 
+    @classmethod
+    def described(
+        cls, who: str, generation: int, rundir: str, inbox: int, line: Line, last_words: int
+    ) -> Child:
+        """Return a worker's view of itself, from what a mould was told about it.
+
+        Raises:
+            ValueError: That is no worker's id.
+        """
+        known = WorkerId.parse(who)
+        if known is None:
+            raise ValueError(f"{who!r} is no worker's id")
+        return cls(known, generation, RunDir(rundir, -1), Outbox(inbox), line, last_words)
+
     @property
     def pipe(self) -> str:
         """The path of its FIFO."""

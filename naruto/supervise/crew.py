@@ -22,6 +22,7 @@ from ..work import birth
 from ..work.birth import Cradle
 from ..work.tracebacks import without_ours
 from .child import Child
+from .moulds import Moulds
 from .premises import Premises
 from .watch import WRITABLE, Watch
 
@@ -33,16 +34,25 @@ class Crew:
     Attributes:
         cradle: Makes what a newborn is given.
         watch: Waits for pipes that are full.
+        moulds: Fork the workers of groups that are preloaded.
+        members: Whoever is alive, or was asked for; pid 0 until it's born.
+        unclaimed: Deaths of whom nobody knows, while there are moulds.
     """
 
     premises: Premises
     cradle: Callable[[Child], Cradle]
     watch: Watch
+    moulds: Moulds
     members: dict[WorkerId, Child] = attrs.field(factory=dict)
     pids: dict[int, WorkerId] = attrs.field(factory=dict)
+    unclaimed: dict[int, children.Ended] = attrs.field(factory=dict)
 
-    def spawn(self, who: WorkerId, generation: int) -> events.Event:
-        """Make a worker's pipe, open it, and fork."""
+    def spawn(self, who: WorkerId, generation: int) -> events.Event | None:
+        """Make a worker's pipe, open it, and fork.
+
+        Returns:
+            What has come of it; None where a mould was asked, whose answer will tell.
+        """
         home, board = self.premises.rundir, self.premises.board
         try:
             child = Child.prepare(who, generation, home, board)
@@ -51,15 +61,30 @@ class Crew:
         cradle = self.cradle(child)
         _flush()
         try:
+            if cradle.group.preload:
+                self.members[who] = child
+                self.moulds.spawn(child, self.cradle)
+                return None
             pid = children.fork()
         except OSError as error:
-            child.bury(board)
-            return events.SpawnFailed(who, f"fork: {error.strerror}")
+            return self.unborn(child, f"fork: {error.strerror}")
         if pid == 0:
             birth.live(child, cradle)
+        return self.born(child, pid)
+
+    def born(self, child: Child, pid: int) -> events.Spawned:
+        """Know a worker by its pid from now on."""
         child.pid = pid
-        self.members[who], self.pids[pid] = child, who
-        return events.Spawned(who, pid)
+        self.members[child.id], self.pids[pid] = child, child.id
+        return events.Spawned(child.id, pid)
+
+    def unborn(self, child: Child, error: str, by_code: bool = False) -> events.SpawnFailed:
+        """Clear away what was made for a worker that there won't be."""
+        self.members.pop(child.id, None)
+        if child.outbox.blocked:
+            self.watch.drop(child.outbox.fd)
+        child.bury(self.premises.board)
+        return events.SpawnFailed(child.id, error, by_code)
 
     def tell(self, who: WorkerId, verb: str, args: object) -> None:
         """Put a message into a worker's pipe; if it's full, send it when it drains."""
@@ -82,7 +107,7 @@ class Crew:
     def kill(self, who: WorkerId) -> None:
         """Send SIGKILL; a child that isn't reaped yet keeps its pid."""
         child = self.members.get(who)
-        if child is not None:
+        if child is not None and child.pid:
             child.killed = True
             os.kill(child.pid, signal.SIGKILL)
 
@@ -119,6 +144,8 @@ class Crew:
         """Clear away a worker that was reaped; None if it was no worker."""
         who = self.pids.pop(ended.pid, None)
         if who is None:
+            if self.moulds.pids:  # its mould may only be about to tell of its birth
+                self.unclaimed[ended.pid] = ended
             return None
         child = self.members.pop(who)
         if child.outbox.blocked:

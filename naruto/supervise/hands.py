@@ -61,7 +61,8 @@ class Hands:
     def spawn(self, effect: effects.Spawn) -> None:
         """Fork a worker; whatever goes wrong, the core learns that there is none."""
         try:
-            self.tell(self.crew.spawn(effect.worker, effect.generation))
+            if (event := self.crew.spawn(effect.worker, effect.generation)) is not None:
+                self.tell(event)
         except Exception as error:
             self.tell(events.SpawnFailed(effect.worker, f"{error!r}"))
             raise
@@ -101,6 +102,7 @@ class Hands:
     def forget(self, effect: effects.Forget) -> None:
         """Let go of generations; the newest that is left says where the log goes."""
         self.generations.forget_all_but(effect.needed)
+        self.crew.moulds.kill_all_but(effect.needed)
         log_to = self.log_for(self.generations.newest.settings)
         if log_to != self._log_to:
             self.open_log(log_to)

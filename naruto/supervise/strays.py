@@ -25,7 +25,7 @@ GRACE = 2.0
 """Seconds from TERM to KILL."""
 
 MARK = "_NARUTO_WORKER"
-"""The variable that says whose descendant a process is."""
+"""The variable that says whose descendant a process is, by the path of that one's pipe."""
 
 _TITLE = re.compile(r"naruto: worker [^ ]+ ([^ ]+-[0-9]+\.[0-9]+)")
 
@@ -111,12 +111,30 @@ class Strays:
         return bool(self._kill_at)
 
 
-def _owner(pid: int) -> str:
-    """Return the id of the worker whose descendant this is, as its mark has it."""
+def leave_nobody(mark: str) -> None:
+    """Ask whatever a worker has started to end: its master is dead, and it ends itself."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+    ours = subreaper.title_of(os.getpid())
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            pid = int(name)
+            if _mark(pid) == mark or (subreaper.title_of(pid) == ours != b""):
+                _send(pid, signal.SIGTERM)
+
+
+def _mark(pid: int) -> str:
     for line in subreaper.environ_of(pid).split(b"\0"):
         name, _, value = line.partition(b"=")
         if name == MARK.encode():
             return value.decode(errors="replace")
+    return ""
+
+
+def _owner(pid: int) -> str:
+    """Return the id of the worker whose descendant this is, as its mark or title has it."""
+    if mark := _mark(pid):
+        return os.path.basename(mark).removesuffix(".pipe")
     match = _TITLE.match(subreaper.title_of(pid).decode(errors="replace"))
     return match[1] if match else ""
 

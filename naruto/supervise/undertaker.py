@@ -55,16 +55,22 @@ class Undertaker:
 
     def event(self, ended: children.Ended) -> events.Event | None:
         """Return what an end means for the service; None where it was nobody of it."""
-        if self.strays.buried(ended.pid):
+        if self.strays.buried(ended.pid) or self.crew.moulds.bury(ended):
             return None
         return self.probe.bury(ended) or self.crew.bury(ended)
+
+    @property
+    def busy(self) -> bool:
+        """Somebody has been told to end, and has not yet."""
+        return bool(self.strays or self.crew.moulds.pids)
 
     def last(self) -> None:
         """Ask all that is left of the service to end: every worker is reaped."""
         self.strays.gather_all(self._ours())
 
     def _ours(self) -> set[int]:
-        return {*self.crew.pids, *([self.probe.pid] if self.probe.pid else [])}
+        probe = [self.probe.pid] if self.probe.pid else []
+        return {*self.crew.pids, *self.crew.moulds.pids, *probe}
 
     def _about_to_reap(self, pid: int) -> None:
         if pid in self.crew.pids:

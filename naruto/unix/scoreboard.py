@@ -127,10 +127,15 @@ class Segment:
             raise
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        return cls.over(fd, lines * BYTES)
+
+    @classmethod
+    def over(cls, fd: int, length: int) -> Segment:
+        """Map the memory behind a descriptor."""
         if sys.version_info >= (3, 13):
-            memory = mmap.mmap(fd, lines * BYTES, trackfd=False)
+            memory = mmap.mmap(fd, length, trackfd=False)
         else:  # keeps a duplicate of the descriptor, closed with the map
-            memory = mmap.mmap(fd, lines * BYTES)
+            memory = mmap.mmap(fd, length)
         return cls(memory, memoryview(memory), fd)
 
     def close(self) -> None:
@@ -147,6 +152,20 @@ class Scoreboard:
     _segments: list[Segment] = attrs.field(factory=list)
     _free: list[Line] = attrs.field(factory=list)
     _taken: dict[int, Line] = attrs.field(factory=dict)
+    _places: dict[int, tuple[int, int]] = attrs.field(factory=dict)
+
+    @classmethod
+    def attached(cls, fd: int) -> Scoreboard:
+        """Map one segment that another process has made."""
+        return cls([Segment.over(fd, os.fstat(fd).st_size)])
+
+    def line_at(self, at: int) -> Line:
+        """Return the line at an offset in bytes of the only segment."""
+        return Line.over(self._segments[0].view[at : at + BYTES])
+
+    def place_of(self, line: Line) -> tuple[int, int]:
+        """Return the descriptor of a line's segment, and where in it the line begins."""
+        return self._places[id(line)]
 
     def reserve(self, lines: int) -> None:
         """See to it that there are so many lines, taken ones included.
@@ -161,7 +180,10 @@ class Scoreboard:
         self._segments.append(segment)
         whole = segment.view
         cuts = range(0, len(whole), BYTES)
-        self._free.extend(Line.over(whole[at : at + BYTES]) for at in reversed(cuts))
+        for at in reversed(cuts):
+            line = Line.over(whole[at : at + BYTES])
+            self._places[id(line)] = (segment.fd, at)
+            self._free.append(line)
 
     def take(self) -> Line:
         """Take a line that is free, all zeros."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import sys
 import time
 import traceback
@@ -23,7 +22,7 @@ from ..errors import SettingsError
 from ..log import LogTo
 from ..settings import GROUP_OPTIONS, GroupSettings
 from ..supervise.child import Child
-from ..supervise.strays import MARK
+from ..supervise.strays import MARK, leave_nobody
 from ..unix import dispositions, lastwords, limits, rights, stacks
 from ..unix.scoreboard import Line, Scoreboard
 from ..worker import Post, WorkerProcess
@@ -59,14 +58,23 @@ class Cradle:
     log_to: LogTo
 
 
-def live(child: Child, cradle: Cradle) -> NoReturn:
-    """Be the worker: from the fork to the end of the process."""
+def live(child: Child, cradle: Cradle, loaded: type[WorkerProcess] | None = None) -> NoReturn:
+    """Be the worker: from the fork to the end of the process.
+
+    Args:
+        child: What the master knows of it.
+        cradle: What it is given.
+        loaded: The class of workers, in a fork of the mould; which has let go of the
+            master's already, and has taken what is given.
+    """
     status = 1
     mailbox = Mailbox(str(child.id), child.outbox.fd, cradle.to_master, cradle.lifeline)
     try:
         atexit._clear()
-        _let_go(cradle)
-        status = _worker(child, cradle, mailbox).run()
+        os.setpgid(0, 0)
+        if loaded is None:
+            let_go(cradle)
+        status = _worker(child, cradle, mailbox, loaded).run()
     except SettingsError as error:
         _last_words(child, str(error))
     except SystemExit as error:
@@ -76,7 +84,7 @@ def live(child: Child, cradle: Cradle) -> NoReturn:
         _last_words(child, formatted(error))
     finally:
         _say_done(mailbox)
-        _end(status, alone=mailbox.order == ORPHANED)
+        _end(status, child.pipe if mailbox.order == ORPHANED else "")
 
 
 def _say_done(mailbox: Mailbox) -> None:
@@ -91,8 +99,8 @@ def _say_done(mailbox: Mailbox) -> None:
         traceback.print_exc()  # the user's code has closed our pipes: the exit tells as well
 
 
-def _let_go(cradle: Cradle) -> None:
-    os.setpgid(0, 0)
+def let_go(cradle: Cradle) -> None:
+    """Close what is the master's, and take /dev/null as standard input."""
     close_all(cradle.foreign)
     limits.restore_descriptors(cradle.descriptors)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -100,18 +108,20 @@ def _let_go(cradle: Cradle) -> None:
     os.close(null)
 
 
-def _worker(child: Child, cradle: Cradle, mailbox: Mailbox) -> WorkerProcess:
+def _worker(
+    child: Child, cradle: Cradle, mailbox: Mailbox, loaded: type[WorkerProcess] | None
+) -> WorkerProcess:
     who = child.id
     stacks.arm(child.last_words)
     dispositions.become_worker(mailbox.leave_by_signal, cradle.ignored)
-    _log(f"{who.group}-{who.index}", cradle.log_to)
-    _take_what_is_given(cradle.group)
-    os.environ[MARK] = str(who)
-    _register_exits()
+    open_log(f"{who.group}-{who.index}", cradle.log_to)
+    os.environ[MARK] = child.pipe
+    if loaded is None:
+        take_what_is_given(cradle.group)
+        register_exits()
     born: list[WorkerProcess] = []
     os.register_at_fork(after_in_child=lambda: _disown(born, mailbox, child, cradle))
-    target.prepare_imports(cradle.directory, cradle.started_in)
-    cls = target.load(cradle.group.target or target.DEMO)
+    cls = loaded or load(cradle)
     post = Post(
         service=cradle.service,
         group=who.group,
@@ -132,7 +142,13 @@ def _worker(child: Child, cradle: Cradle, mailbox: Mailbox) -> WorkerProcess:
     return worker
 
 
-def _take_what_is_given(group: GroupSettings) -> None:
+def load(cradle: Cradle) -> type[WorkerProcess]:
+    """Import the target's code of today."""
+    target.prepare_imports(cradle.directory, cradle.started_in)
+    return target.load(cradle.group.target or target.DEMO)
+
+
+def take_what_is_given(group: GroupSettings) -> None:
     """Take the environment, the limits and the rights of the group, before any user code.
 
     All that needs more rights is open by now.
@@ -154,14 +170,15 @@ def _take_what_is_given(group: GroupSettings) -> None:
         raise SettingsError(f"group {group.name}: {error}") from None
 
 
-def _log(name: str, to: LogTo) -> None:
+def open_log(name: str, to: LogTo) -> None:
+    """Log under a name, and let what user code prints land in the log."""
     if to.asked:
         log.forget_all()
         log.open_for(name, to)
         capture.start()
 
 
-def _register_exits() -> None:
+def register_exits() -> None:
     """Register what the standard library had registered and atexit._clear() has dropped.
 
     What else was registered belongs to the master's program.
@@ -216,12 +233,13 @@ def close_all(descriptors: Iterable[int]) -> None:
         os.closerange(first, last + 1)
 
 
-def _end(status: int, *, alone: bool) -> NoReturn:
+def _end(status: int, alone: str) -> NoReturn:
     """End as an interpreter would: threads, atexit, buffers; and then at once.
 
     Args:
         status: The exit status.
-        alone: The master is dead, so nobody else will see to what we leave behind.
+        alone: Our mark, where the master is dead, so that nobody else will see to what
+            we leave behind.
     """
     try:
         if "threading" in sys.modules:
@@ -233,6 +251,5 @@ def _end(status: int, *, alone: bool) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     if alone:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.killpg(0, signal.SIGTERM)
+        leave_nobody(alone)
     os._exit(status & 0xFF)

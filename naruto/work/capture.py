@@ -62,9 +62,10 @@ def _stream(level: str, original: TextIO) -> io.TextIOWrapper:
 
 def start() -> None:
     """Let what user code prints, and sends to ``logging``, land in the log."""
-    sys.stdout = _stream("INFO", sys.stdout)
-    sys.stderr = _stream("WARNING", sys.stderr)
-    _bridge_logging()
+    sys.stdout = _stream("INFO", _plain(sys.stdout))
+    sys.stderr = _stream("WARNING", _plain(sys.stderr))
+    if not isinstance(logging.lastResort, _Bridge):
+        _bridge_logging()
 
 
 def _bridge_logging() -> None:
@@ -91,9 +92,7 @@ def _bridge_logging() -> None:
 def undo() -> None:
     """Give a process that a worker has forked the plain streams, and no sink."""
     for name in ("stdout", "stderr"):
-        bottom = _bottom(getattr(sys, name))
-        if bottom is not None:
-            setattr(sys, name, bottom.original)
+        setattr(sys, name, _plain(getattr(sys, name)))
     log.forget_all()
 
 
@@ -104,6 +103,12 @@ def finish() -> None:
         bottom = _bottom(stream)
         if bottom is not None:
             bottom.finish()
+
+
+def _plain(stream: Any) -> Any:
+    """Return the stream that we have put ours above, or the stream itself."""
+    bottom = _bottom(stream)
+    return stream if bottom is None else bottom.original
 
 
 def _bottom(stream: Any) -> ToLog | None:

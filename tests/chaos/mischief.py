@@ -17,7 +17,7 @@ from tests.service import eventually, wait_gone
 
 NOBODY = "nobody is there"
 
-FOUND_WITHOUT_ITS_PIPE = False
+FOUND_WITHOUT_ITS_PIPE = True
 """Whether a new master knows of an old one's worker whose FIFO was deleted. While it doesn't,
 both harms at once are avoided: two workers of one index would be at work."""
 

@@ -17,7 +17,7 @@ from tests.chaos import ledger, text
 from tests.chaos.scene import Scene, Wanted, Worker
 from tests.service import eventually, wait_gone
 
-TREE_IS_CLEANED = False
+TREE_IS_CLEANED = True
 """Whether naruto clears away what a worker has started and left behind. While it doesn't,
 leftover children are killed at each end of the service, and not counted."""
 

@@ -1,0 +1,214 @@
+"""Moulds, seen from the master: one for each generation of a group that is to be preloaded.
+
+A mould is asked for workers and answers with their pids. One that ends takes with it what
+it was asked for; the next request makes another.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+
+import attrs
+
+from .. import log
+from ..core.deaths import in_words
+from ..unix import children, lastwords, subreaper
+from ..work import mould as inside
+from ..work.birth import Cradle
+from .child import Child
+from .premises import Premises
+from .watch import READABLE, Watch
+
+Key = tuple[str, int]
+"""Group and generation."""
+
+UNNEEDED = "is needed no more"
+
+
+@attrs.define(eq=False)
+class Mould:
+    """One mould.
+
+    Attributes:
+        channel: Requests go in here, answers come out.
+        words: A descriptor for its last words.
+        patience: Seconds that it may take to import the code, and to answer; None for ever.
+        ready: It has imported the code.
+        late_at: When it will be killed for taking longer; infinity where nothing is due.
+        asked: Workers that it has not answered for.
+        why: Why the master has killed it.
+    """
+
+    key: Key
+    pid: int
+    channel: socket.socket
+    words: int
+    patience: float | None
+    ready: bool = False
+    late_at: float = math.inf
+    asked: dict[str, Child] = attrs.field(factory=dict)
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it's called in the log."""
+        return f"mould-{self.key[0]}.{self.key[1]}"
+
+    def hurry(self) -> None:
+        """Begin to lose patience, if anything is due at all."""
+        due = (self.asked or not self.ready) and self.patience is not None
+        self.late_at = time.monotonic() + (self.patience or 0) if due else math.inf
+
+
+@attrs.define
+class Moulds:
+    """All moulds.
+
+    Attributes:
+        service: The service's name.
+        born: Called with a child and its pid when a mould has forked it.
+        unborn: Called with a child that there won't be, why, and whether the user's code
+            is to blame.
+    """
+
+    premises: Premises
+    watch: Watch
+    service: str
+    born: Callable[[Child, int], None]
+    unborn: Callable[[Child, str, bool], None]
+    _all: dict[Key, Mould] = attrs.field(factory=dict)
+
+    def spawn(self, child: Child, cradle: Callable[[Child], Cradle]) -> None:
+        """Ask the mould of a worker's group and generation for it, and make one if need be.
+
+        Raises:
+            OSError: The kernel would not give a process, or the channel is full.
+        """
+        key = (child.id.group, child.generation)
+        mould = self._all.get(key) or self._make(key, cradle(child))
+        board, line = self.premises.board.place_of(child.line)
+        request = {
+            "worker": str(child.id),
+            "generation": child.generation,
+            "rundir": child.rundir.path,
+            "line": line,
+        }
+        fds = [child.outbox.fd, child.last_words, board]
+        socket.send_fds(mould.channel, [json.dumps(request).encode()], fds)
+        mould.asked[str(child.id)] = child
+        mould.hurry()
+
+    def _make(self, key: Key, cradle: Cradle) -> Mould:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        words = lastwords.make()
+        mould = Mould(key, 0, ours, words, cradle.group.start_timeout)
+        try:
+            mould.pid = children.fork()
+        except OSError:
+            for end in (ours, theirs):
+                end.close()
+            os.close(words)
+            raise
+        if mould.pid == 0:
+            ours.close()
+            inside.live(theirs.detach(), words, mould.name, cradle)
+        theirs.close()
+        ours.setblocking(False)
+        self._all[key] = mould
+        self.watch.add(ours.fileno(), READABLE, partial(self._answers, mould))
+        log.write("INFO", f"{mould.name} (pid {mould.pid}) imports the code")
+        return mould
+
+    def _answers(self, mould: Mould) -> None:
+        while (data := _received(mould.channel)) is not None:
+            if not data:  # it has closed its end: its death is on its way
+                self.watch.drop(mould.channel.fileno())
+                return
+            answer = json.loads(data)
+            if "ready" in answer:
+                mould.ready = True
+            elif "pid" in answer:
+                self.born(mould.asked.pop(answer["worker"]), answer["pid"])
+            else:
+                self.unborn(mould.asked.pop(answer["worker"]), answer["error"], False)
+            mould.hurry()
+
+    def bury(self, ended: children.Ended) -> bool:
+        """Clear a mould away that has ended, and whom it leaves; False if it was none."""
+        mould = next((m for m in self._all.values() if m.pid == ended.pid), None)
+        if mould is None:
+            return False
+        self._answers(mould)  # what it has still said
+        del self._all[mould.key]
+        self._kill_half_born(mould)
+        words = lastwords.read(mould.words)
+        how = mould.why or f"ended with {in_words(ended.code, ended.signal)}"
+        level = "DEBUG" if mould.why == UNNEEDED else "ERROR"
+        log.write(level, f"{mould.name} (pid {mould.pid}) {how}\n{words}".rstrip())
+        for child in mould.asked.values():
+            self.unborn(child, f"{mould.name} {how}\n{words}".rstrip(), not mould.ready)
+        self._close(mould)
+        return True
+
+    def _kill_half_born(self, mould: Mould) -> None:
+        """Kill children of ours that a mould has forked and did not live to tell of.
+
+        They still have its title. Nobody has told them to begin, so no loop is cut.
+        """
+        title = inside.title(self.service, mould.name).encode()
+        for pid in subreaper.children():
+            if subreaper.title_of(pid).rstrip(b"\0") == title:
+                os.kill(pid, signal.SIGKILL)
+
+    def kill_late(self, now: float) -> None:
+        """Kill moulds that take too long to import the code."""
+        for mould in self._all.values():
+            if mould.late_at <= now and not mould.why:
+                self._kill(mould, "took longer than start_timeout")
+
+    def kill_all_but(self, needed: frozenset[int]) -> None:
+        """End the moulds of generations of which no worker will be made any more."""
+        for mould in self._all.values():
+            if mould.key[1] not in needed and not mould.why:
+                self._kill(mould, UNNEEDED)
+
+    def _kill(self, mould: Mould, why: str) -> None:
+        mould.why = why
+        os.kill(mould.pid, signal.SIGKILL)
+
+    def _close(self, mould: Mould) -> None:
+        self.watch.drop(mould.channel.fileno())
+        mould.channel.close()
+        os.close(mould.words)
+
+    @property
+    def next_alarm(self) -> float:
+        """When to look again, on the monotonic clock; infinity where nothing is pending."""
+        return min((m.late_at for m in self._all.values() if not m.why), default=math.inf)
+
+    @property
+    def pids(self) -> set[int]:
+        """All moulds that are alive."""
+        return {mould.pid for mould in self._all.values()}
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What no other process may keep."""
+        return [fd for m in self._all.values() for fd in (m.channel.fileno(), m.words)]
+
+
+def _received(channel: socket.socket) -> bytes | None:
+    """Return one answer; nothing at the end, None where there is none yet."""
+    try:
+        return channel.recv(inside.LONGEST)
+    except BlockingIOError:
+        return None
+    except ConnectionError:
+        return b""
