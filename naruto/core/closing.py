@@ -11,7 +11,7 @@ import attrs
 from .deaths import Death
 from .effects import Answer, EndProbe, Exit, Probe
 from .events import Probed, Requested
-from .ids import WorkerId
+from .ids import LoopsOf, WorkerId
 from .lifecycle import Phase
 from .messages import LEAVE
 from .state import Closing
@@ -64,7 +64,8 @@ def _call_off(turn: Turn, why: str) -> None:
     if state.probing is not None:
         turn.emit(EndProbe())
         _disappoint(turn, state.probing, f"restart called off: {why}")
-    alarms = {key: at for key, at in state.alarms.items() if isinstance(key, WorkerId)}
+    kept = (WorkerId, LoopsOf)
+    alarms = {key: at for key, at in state.alarms.items() if isinstance(key, kept)}
     turn.change(rollout=None, wish=None, reading=None, probing=None, vacant={}, alarms=alarms)
 
 

@@ -97,7 +97,8 @@ def _forgive(turn: Turn, where: SlotId) -> None:
 def _finish_slot(turn: Turn, worker: Worker, policy: Policy, trouble: str) -> None:
     """Leave a slot empty: its worker has done what there was to do, or shall not return."""
     where = worker.id.slot
-    if any(other.stays for other in turn.state.groups[where.group].slots[where.index].workers):
+    others = turn.state.groups[where.group].slots[where.index].workers
+    if any(other.stays and other.id.serial > worker.id.serial for other in others):
         _forgive(turn, where)  # its replacement is there already
         return
     unwant(turn, where)

@@ -247,8 +247,9 @@ def _let_go(turn: Turn, worker: Worker) -> None:
 def watch_loops(turn: Turn, name: str, policy: Policy) -> None:
     """See to it that somebody looks when a loop that begins now would be too old."""
     key = LoopsOf(name)
-    if policy.loop_limits and key not in turn.state.alarms:
-        turn.alarm(key, turn.now + min(policy.loop_limits))
+    if policy.loop_limits:
+        at = turn.now + min(policy.loop_limits)
+        turn.alarm(key, min(at, turn.state.alarms.get(key, at)))
 
 
 def all_slots(state: State) -> list[SlotId]:

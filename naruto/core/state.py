@@ -156,7 +156,9 @@ class Group:
         return [
             index
             for index, slot in enumerate(self.slots)
-            if slot.failures and not any(self._lives_well(w, now) for w in slot.workers)
+            if not self.fatal
+            and slot.failures
+            and not any(self._lives_well(w, now) for w in slot.workers)
         ]
 
     def _lives_well(self, worker: Worker, now: float) -> bool:

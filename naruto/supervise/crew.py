@@ -132,10 +132,12 @@ class Crew:
         began = {who: at for who, at in read.items() if at is not None}
         return events.LoopsSeen(group, began)
 
-    def note_stops(self) -> None:
+    def note_stops(self, *, only_ours: bool) -> None:
         """Learn who was stopped or continued by a signal: a stopped worker is not dead."""
-        for pid, stopped in children.stopped(list(self.pids)):
-            who = self.pids[pid]
+        for pid, stopped in children.stopped(list(self.pids) if only_ours else None):
+            who = self.pids.get(pid)
+            if who is None:
+                continue  # a mould, or a stray
             self.members[who].stopped = stopped
             what = "was stopped by a signal; it is not dead" if stopped else "was continued"
             log.write("WARNING" if stopped else "INFO", f"{who} (pid {pid}) {what}")

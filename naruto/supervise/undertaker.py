@@ -35,13 +35,13 @@ class Undertaker:
     hear: Callable[[], None]
 
     def reap(self) -> None:
-        """Reap whoever has ended; where nobody has, see who was stopped or reaped elsewhere."""
+        """Reap whoever has ended, and see who was stopped; or else who was reaped elsewhere."""
         if self.embedded:
             ended = list(children.reap_these(sorted(self._ours()), self._about_to_reap))
         else:
             ended = list(children.reap_all(self._about_to_reap))
+        self.crew.note_stops(only_ours=self.embedded)
         if not ended:
-            self.crew.note_stops()
             ended = list(children.lost(self._ours()))
         self.hear()
         for one in ended:

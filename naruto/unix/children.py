@@ -109,15 +109,27 @@ def lost(pids: Iterable[int]) -> Iterator[Ended]:
             yield Ended(pid, None)
 
 
-def stopped(pids: Iterable[int]) -> Iterator[tuple[int, bool]]:
-    """Yield each child that was stopped (True) or continued (False) since last asked."""
+def stopped(pids: Iterable[int] | None = None) -> Iterator[tuple[int, bool]]:
+    """Yield each child that was stopped (True) or continued (False) since last asked.
+
+    Args:
+        pids: Of these only, for a program with children of its own; None for all.
+    """
+    if pids is None:
+        while (found := _stop_of(os.P_ALL, 0)) is not None:
+            yield found
+        return
     for pid in pids:
-        try:
-            found = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
-        except ChildProcessError:
-            continue  # `lost` tells
-        if found is not None:
-            yield pid, found.si_code != os.CLD_CONTINUED
+        if (found := _stop_of(os.P_PID, pid)) is not None:
+            yield found
+
+
+def _stop_of(kind: int, pid: int) -> tuple[int, bool] | None:
+    try:
+        found = os.waitid(kind, pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+    except ChildProcessError:
+        return None  # `lost` tells
+    return None if found is None else (found.si_pid, found.si_code != os.CLD_CONTINUED)
 
 
 def reap(pid: int) -> Ended:
