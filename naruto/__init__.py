@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .errors import (
         AlreadyRunning,
         Failed,
+        GaveUp,
         NarutoError,
         NotRunning,
         RunDirError,
@@ -32,6 +33,7 @@ _HOME = {
     "WorkerProcess": "worker",
     "AlreadyRunning": "errors",
     "Failed": "errors",
+    "GaveUp": "errors",
     "NarutoError": "errors",
     "NotRunning": "errors",
     "RunDirError": "errors",
@@ -41,6 +43,7 @@ _HOME = {
 __all__ = [
     "AlreadyRunning",
     "Failed",
+    "GaveUp",
     "Manager",
     "MasterProcess",
     "NarutoError",

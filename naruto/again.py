@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 import attrs
@@ -17,7 +17,9 @@ import attrs
 from .unix import children, dispositions
 
 PROBE = "_NARUTO_PROBE"
+PROBED_STATE = "_NARUTO_PROBED_STATE"
 RESTART = "_NARUTO_RESTART"
+UPGRADE = "_NARUTO_UPGRADE"
 PASSED = "naruto: the program starts"
 """The last line that a probe prints when all is well."""
 
@@ -68,12 +70,13 @@ class CommandLine:
         """Remember it, before anything changes."""
         return cls((sys.executable, *sys.orig_argv[1:]), directory, dict(os.environ))
 
-    def probe(self, output: int, identity: str) -> int:
+    def probe(self, output: int, identity: str, state: int | None = None) -> int:
         """Run it in a child that only checks, and return the child's pid.
 
         Args:
             output: The descriptor that takes what it prints.
             identity: Name and run directory, which it must still have.
+            state: The descriptor of what an upgrade would hand over, to be understood.
 
         Raises:
             OSError: It can't be forked.
@@ -85,7 +88,9 @@ class CommandLine:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
-            self._exec({PROBE: identity})
+            if state is not None:
+                os.set_inheritable(state, True)
+            self._exec({PROBE: identity, PROBED_STATE: "" if state is None else str(state)})
         except BaseException as error:
             os.write(2, f"{error}\n".encode())
         finally:
@@ -102,11 +107,38 @@ class CommandLine:
         given = {"pid": os.getpid(), **attrs.asdict(kept)}
         self._exec({RESTART: json.dumps(given)})
 
+    def upgrade(self, state: int, kept: Iterable[int]) -> NoReturn:
+        """Become the program of today, under the same pid, which goes on with everything.
+
+        Args:
+            state: The descriptor of what is handed over.
+            kept: Every other descriptor that must stay open.
+
+        Raises:
+            OSError: The kernel would not; nothing has changed.
+        """
+        for fd in (state, *kept):
+            os.set_inheritable(fd, True)
+        try:
+            self._exec({UPGRADE: json.dumps({"pid": os.getpid(), "state": state})})
+        except OSError:
+            for fd in (state, *kept):
+                os.set_inheritable(fd, False)
+            raise
+
     def _exec(self, more: Mapping[str, str]) -> NoReturn:
         os.chdir(self.directory)
         if PROBE in more:
             dispositions.restore_defaults()
         os.execve(self.argv[0], self.argv, {**self.environ, **more})
+
+
+def handed_over() -> int | None:
+    """Take the descriptor of what was handed over out of the environment, if there is one."""
+    given = json.loads(os.environ.pop(UPGRADE, "null"))
+    if not given or given["pid"] != os.getpid():
+        return None
+    return int(given["state"])
 
 
 def is_probe() -> bool:

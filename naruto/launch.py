@@ -10,13 +10,16 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from .again import PASSED, PROBE, Restart
+from .again import PASSED, PROBE, PROBED_STATE, Restart, handed_over
 from .errors import AlreadyRunning, Failed, NarutoError, SettingsError, from_status
 from .log import LogTo
 from .settings import Settings, Source
 from .unix import daemon, rundir, services
+
+if TYPE_CHECKING:
+    from .supervise.handover import Handover
 
 _INT = {signal.SIGINT}
 
@@ -32,7 +35,9 @@ def in_foreground(source: Source, settings: Settings, *, embedded: bool) -> int:
     if settings.log_file is not None:
         os.close(_open_log(settings.log_file))
     log_for = partial(_foreground_log, embedded=embedded)
-    return _supervise(source, settings, log_for, Restart.inherited(), embedded=embedded)
+    return _supervise(
+        source, settings, log_for, Restart.inherited(), _handed_over(), embedded=embedded
+    )
 
 
 def as_daemon(source: Source, settings: Settings, *, wait: bool) -> int:
@@ -46,8 +51,9 @@ def as_daemon(source: Source, settings: Settings, *, wait: bool) -> int:
     Raises:
         NarutoError: It could not be started; no process stays.
     """
-    if restart := Restart.inherited():  # detached already, in a former image
-        _be_daemon(source, settings, [], restart)
+    restart, handed = Restart.inherited(), _handed_over()
+    if restart or handed:  # detached already, in a former image
+        _be_daemon(source, settings, [], restart, handed)
     pid = services.running(rundir.place(settings.name, settings.run_dir))
     if pid is not None:
         raise AlreadyRunning(f"{settings.name} runs already, as pid {pid}")
@@ -73,11 +79,28 @@ def as_probe(settings: Settings) -> NoReturn:
                 f"it would be {identity}, and it is {os.environ[PROBE]}: stop it and start anew"
             )
         check_here(settings)
+        if state := os.environ.get(PROBED_STATE):
+            _read_handover(int(state))
     except NarutoError as error:
         print(error, flush=True)
         os._exit(error.status)
     print(PASSED, flush=True)
     os._exit(0)
+
+
+def _handed_over() -> Handover | None:
+    """Return what the program before this one has left, under the same pid."""
+    fd = handed_over()
+    return None if fd is None else _read_handover(fd)
+
+
+def _read_handover(fd: int) -> Handover:
+    from .supervise import handover
+
+    try:
+        return handover.read(fd)
+    finally:
+        os.close(fd)
 
 
 def log_path(settings: Settings) -> str:
@@ -112,6 +135,7 @@ def _supervise(
     settings: Settings,
     log_for: Callable[[Settings], LogTo],
     restart: Restart | None,
+    handed: Handover | None = None,
     *,
     embedded: bool = False,
     on_up: Callable[[], None] = lambda: None,
@@ -126,6 +150,7 @@ def _supervise(
         embedded=embedded,
         on_up=on_up,
         restart=restart,
+        handed=handed,
         private=private,
     )
     status = master.run()
@@ -148,7 +173,11 @@ def _open_log(path: str) -> int:
 
 
 def _be_daemon(
-    source: Source, settings: Settings, pipes: list[int], restart: Restart | None = None
+    source: Source,
+    settings: Settings,
+    pipes: list[int],
+    restart: Restart | None = None,
+    handed: Handover | None = None,
 ) -> NoReturn:
     """Be the daemon: report how the start went, then supervise to the end.
 
@@ -168,7 +197,9 @@ def _be_daemon(
     try:
         report(pid=os.getpid())
         up = partial(report, status=0)
-        status = _supervise(source, settings, _daemon_log, restart, on_up=up, private=pipes)
+        status = _supervise(
+            source, settings, _daemon_log, restart, handed, on_up=up, private=pipes
+        )
     except NarutoError as error:
         status = error.status
         report(status=status, text=str(error))

@@ -127,6 +127,16 @@ class Manager:
         """Check that the program starts, stop, and run it again under the same pid."""
         return self._order("restart", **how)
 
+    def upgrade(self, **how: Any) -> str:
+        """Let the program of today go on with the same workers, under the same pid.
+
+        Raises:
+            Failed: It doesn't start, or doesn't understand what it would take over; the
+                service goes on as it was.
+            NotRunning: No such service runs.
+        """
+        return self._order("upgrade", **how)
+
     def status(self, *, timeout: float | str | None = None) -> dict[str, Any]:
         """Return the state of the service, as docs/protocol.md describes it."""
         seconds = _seconds(timeout)

@@ -15,12 +15,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 from . import __version__, log
 from .again import CommandLine, Restart
 from .core import effects, events
 from .core.decide import decide
-from .core.messages import Message
 from .core.state import State
 from .log import LogTo
 from .process import Process
@@ -28,20 +28,23 @@ from .settings import Settings, Source
 from .supervise import snapshot
 from .supervise.child import Child
 from .supervise.crew import Crew
-from .supervise.ear import Ear, refuse, understood
-from .supervise.generations import Generation, Generations
+from .supervise.generations import Generations
+from .supervise.handover import Handover
 from .supervise.hands import Hands
 from .supervise.moulds import Moulds
 from .supervise.nursery import Nursery
 from .supervise.premises import Premises
 from .supervise.probe import Probe
 from .supervise.replies import Replies
+from .supervise.senses import Senses
 from .supervise.strays import Strays
+from .supervise.succession import Succession
 from .supervise.undertaker import Undertaker
 from .supervise.upkeep import Upkeep
-from .supervise.watch import READABLE, Watch
+from .supervise.watch import Watch
 from .unix import children, limits, pidfd, terminal
-from .unix.wakeup import Caught, Wakeup
+from .unix.rundir import place
+from .unix.wakeup import Wakeup
 
 
 class MasterProcess(Process):
@@ -54,6 +57,7 @@ class MasterProcess(Process):
         embedded: The program goes on after ``run``, and may have children of its own.
         on_up: Called once, when every worker was READY for the first time.
         restart: What a restarted master inherited from itself.
+        handed: What a master that was upgraded goes on with.
         private: Descriptors of the program that no worker may keep, looked at before each fork.
 
     Attributes:
@@ -72,11 +76,18 @@ class MasterProcess(Process):
         embedded: bool = False,
         on_up: Callable[[], None] = lambda: None,
         restart: Restart | None = None,
+        handed: Handover | None = None,
         private: Sequence[int] = (),
     ) -> None:
         self.name = settings.name
         self._command_line = CommandLine.of_this_program(source.directory)
+        self._started_in = handed.started_in if handed else os.path.realpath(source.directory)
+        self._handed = handed
         self._generations = Generations(source, settings)
+        if handed is not None:
+            self._generations = Generations(
+                source, handed.settings, handed.last_generation, dict(handed.generations)
+            )
         self._log_for, self._embedded, self._on_up = log_for, embedded, on_up
         self._restart, self._private = restart or Restart(), private
         self._inbox: deque[events.Event] = deque()
@@ -91,15 +102,13 @@ class MasterProcess(Process):
             AlreadyRunning: Another master holds the lock.
         """
         with ExitStack() as stack:
-            self._terminal = terminal.has_terminal()
             self._wakeup = Wakeup.install()
             stack.callback(self._uninstall)
             self._parent = self._watch_parent(stack)
             self._descriptors = limits.raise_descriptors()
             stack.callback(limits.restore_descriptors, self._descriptors)
-            first = self._generations.first(self._descriptors[1])
-            self._move_in(stack, first.most_workers)
-            self._loop(first)
+            self._move_in(stack)
+            self._loop()
         assert self.exit is not None
         return self.exit.status
 
@@ -126,41 +135,60 @@ class MasterProcess(Process):
         """Return a descriptor that tells of our parent's end, if we are to end with it."""
         if not self._generations.settings.exit_with_parent:
             return []
-        fd = pidfd.watch_parent()
+        before = self._handed.parent if self._handed is not None else ()
+        fd = before[0] if before else pidfd.watch_parent()
         stack.callback(os.close, fd)
         return [fd]
 
-    def _parent_gone(self, fd: int) -> None:
-        self._watch.drop(fd)
-        by = "the end of its parent (--exit-with-parent)"
-        self._inbox.append(events.Requested("stop", by=by))
-
-    def _move_in(self, stack: ExitStack, workers: int) -> None:
+    def _move_in(self, stack: ExitStack) -> None:
         self._watch = Watch()
         stack.callback(self._watch.close)
-        given, settings = self._restart, self._generations.settings
-        self._premises = Premises.open(self.name, settings.run_dir, workers, given)
+        settings, handed = self._generations.settings, self._handed
+        if handed is not None:
+            self._descriptors = handed.descriptors
+            self._premises = Premises.kept(place(self.name, settings.run_dir), handed)
+        else:
+            first = self._generations.first(self._descriptors[1])
+            self._premises = Premises.open(
+                self.name, settings.run_dir, first.most_workers, self._restart
+            )
         stack.callback(self._move_out)
         self.pipe = self._premises.pipe
         self._state = State(next_serial=self._premises.first_serial)
         identity = f"{self.name} in {self._premises.rundir.path}"
         self._probe = Probe(self._command_line, identity)
-        self._strays = Strays.watched(adopt=not self._embedded)
+        known = handed.strays if handed else {}
+        self._strays = Strays.watched(adopt=not self._embedded, known=known)
         self._replies = Replies(self._premises.rundir, self._watch)
         moulds = Moulds(self._premises, self._watch, self.name, self._born, self._unborn)
         self._crew = Crew(self._premises, self._nursery().cradle, self._watch, moulds)
         self._undertaker = Undertaker(
-            self._crew, self._probe, self._strays, self._embedded, self._bury, self._hear_all
+            self._crew, self._probe, self._strays, self._embedded, self._bury, self._hear
+        )
+        self._succession = Succession(
+            self._premises,
+            self._generations,
+            self._crew,
+            self._strays,
+            self._replies,
+            self._descriptors,
+            self._started_in,
+            tuple(self._parent),
         )
         self._upkeep = Upkeep(self._premises)
-        self._ears: list[Ear] = []
-        self._open_ears()
-        for fd in self._wakeup.polled:
-            self._watch.add(fd, READABLE, self._take_signals)
-        for fd in self._premises.strangers:
-            self._watch.add(fd, READABLE, partial(self._stranger_gone, fd))
-        for fd in self._parent:
-            self._watch.add(fd, READABLE, partial(self._parent_gone, fd))
+        self._senses = Senses(
+            self._wakeup,
+            self._watch,
+            self._premises,
+            self._replies,
+            terminal.has_terminal(),
+            self._parent,
+            self._inbox.append,
+            self._shown,
+            self._surviving,
+            handed.ears if handed else (),
+        )
+        self._senses.open(self._undertaker)
         self._hands = self._made_hands()
         self._hands.open_log(self._log_for(settings))
         stack.callback(self._hands.close_log)
@@ -169,7 +197,7 @@ class MasterProcess(Process):
     def _nursery(self) -> Nursery:
         return Nursery(
             service=self.name,
-            started_in=os.path.realpath(self._generations.source.directory),
+            started_in=self._started_in,
             descriptors=self._descriptors,
             embedded=self._embedded,
             premises=self._premises,
@@ -190,6 +218,8 @@ class MasterProcess(Process):
             probe=self._probe,
             replies=self._replies,
             tell=self._inbox.append,
+            handover=self._handover,
+            command_line=self._command_line,
             log_for=self._log_for,
             on_up=self._on_up,
             restart=self._restart,
@@ -220,13 +250,20 @@ class MasterProcess(Process):
 
     # Wait, decide, perform
 
-    def _loop(self, first: Generation) -> None:
+    def _loop(self) -> None:
         where = self._premises.rundir.path
-        log.write("INFO", f"naruto {__version__}: master of {self.name} starts in {where}")
-        for sentence in self._generations.source.suspects():
-            log.write("WARNING", sentence)
-        strangers = frozenset(who.slot for who in self._premises.strangers.values())
-        self._inbox.append(events.Started(first.policies, first.number, strangers))
+        if self._handed is not None:
+            self._succession.take_over(self._handed)
+            self._state = self._handed.state
+            self._inbox.extend(self._handed.inbox)
+            self._undertaker.reap()
+        else:
+            log.write("INFO", f"naruto {__version__}: master of {self.name} starts in {where}")
+            for sentence in self._generations.source.suspects():
+                log.write("WARNING", sentence)
+            first = self._generations.newest
+            strangers = frozenset(who.slot for who in self._premises.strangers.values())
+            self._inbox.append(events.Started(first.policies, first.number, strangers))
         while self.exit is None or self._undertaker.busy:
             for _ in range(len(self._inbox)):
                 self._surviving(partial(self._decide, self._inbox.popleft()))
@@ -234,10 +271,13 @@ class MasterProcess(Process):
                 self._wait()
         log.write("INFO", f"master of {self.name} {'restarts' if self.again else 'ends'}")
 
+    def _handover(self, clients: tuple[str, ...]) -> Handover:
+        return self._succession.gather(self._state, self._inbox, self._senses.ears, clients)
+
     def _decide(self, event: events.Event) -> None:
         self._state, wanted = decide(self._state, event, time.monotonic())
         assert self._hands is not None
-        for effect in wanted:
+        for effect in sorted(wanted, key=lambda one: isinstance(one, effects.Upgrade)):
             self._surviving(partial(self._hands.perform, effect))
         if self._state.closing is not None:  # nobody will be spawned any more
             self._crew.moulds.kill_all_but(frozenset())
@@ -269,7 +309,7 @@ class MasterProcess(Process):
 
     def _keep_up(self, now: float) -> None:
         self._inbox.extend(self._upkeep.look(now, self._crew.members))
-        self._open_ears()
+        self._senses.open_ears()
 
     def _timeout(self) -> float | None:
         if self._inbox:
@@ -280,20 +320,6 @@ class MasterProcess(Process):
 
     # What comes in
 
-    def _take_signals(self) -> None:
-        caught = list(self._wakeup.read())
-        if any(one.name == "CHLD" for one in caught):
-            self._undertaker.reap()
-        for signal in caught:
-            if signal.name != "CHLD":
-                event = events.Signalled(signal.name, signal.by, self._hung_up(signal))
-                self._inbox.append(event)
-
-    def _hung_up(self, caught: Caught) -> bool:
-        """Whether HUP means that the terminal has gone, not that somebody wants a reload."""
-        gone = caught.by_kernel or not terminal.has_terminal()
-        return caught.name == "HUP" and self._terminal and gone
-
     def _born(self, child: Child, pid: int) -> None:
         """A mould has forked a worker, which may have ended before we heard of it."""
         self._inbox.append(self._crew.born(child, pid))
@@ -303,44 +329,15 @@ class MasterProcess(Process):
     def _unborn(self, child: Child, error: str, by_code: bool) -> None:
         self._inbox.append(self._crew.unborn(child, error, by_code))
 
+    def _hear(self) -> None:
+        self._senses.hear_all()
+
+    def _shown(self) -> dict[str, Any]:
+        return snapshot.service(self, self._premises, self._state, self._crew.members)
+
     def _bury(self, ended: children.Ended) -> None:
         self._surviving(partial(self._bury_one, ended))
 
     def _bury_one(self, ended: children.Ended) -> None:
         if (event := self._undertaker.event(ended)) is not None:
             self._inbox.append(event)
-
-    def _open_ears(self) -> None:
-        """Listen to the master's pipe, and to one that was made anew."""
-        for inlet in self._premises.inlets[len(self._ears) :]:
-            self._ears.append(Ear(inlet))
-            self._watch.add(inlet, READABLE, partial(self._hear, self._ears[-1]))
-
-    def _hear_all(self) -> None:
-        for ear in self._ears:
-            self._surviving(partial(self._hear, ear))
-
-    def _hear(self, ear: Ear) -> None:
-        for message in ear.listen():
-            reply = message.args.get("reply")
-            problem = self._replies.problem(reply) if reply is not None else ""
-            if problem:
-                refuse(message, problem)
-            elif message.verb == "status":
-                self._status(message)
-            elif (event := understood(message)) is not None:
-                self._inbox.append(event)
-
-    def _status(self, message: Message) -> None:
-        reply = message.args.get("reply")
-        if reply is None:
-            refuse(message, 'status needs a reply pipe ("reply": "reply-1.pipe")')
-            return
-        shown = snapshot.service(self, self._premises, self._state, self._crew.members)
-        self._replies.send(reply, {"status": 0, "service": shown})
-
-    def _stranger_gone(self, fd: int) -> None:
-        self._watch.drop(fd)
-        where = self._premises.stranger_gone(fd).slot
-        if where not in {who.slot for who in self._premises.strangers.values()}:
-            self._inbox.append(events.StrangerGone(where))

@@ -132,6 +132,15 @@ def restart(**given: Any) -> int:
     return _order("restart", given=given)
 
 
+@naruto.command(short_help="Change to the naruto and Python of today, workers untouched.")
+@options.service
+@options.waiting
+@_told
+def upgrade(**given: Any) -> int:
+    """Check the program of today, and let it go on with the same workers and the same pid."""
+    return _order("upgrade", given=given)
+
+
 @naruto.command(short_help="Show every worker: what it does, since when, on what.")
 @click.option("--json", "as_json", is_flag=True, help="as data, in a documented schema")
 @options.service

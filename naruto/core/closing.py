@@ -9,20 +9,16 @@ from __future__ import annotations
 import attrs
 
 from .deaths import Death
-from .effects import Answer, EndProbe, Exit, Probe
-from .events import Probed, Requested
+from .effects import Answer, EndProbe, Exit
+from .events import Requested
 from .ids import LoopsOf, WorkerId
 from .lifecycle import Phase
 from .messages import LEAVE
 from .state import Closing
 from .turn import Turn
 
-PROBE = "probe"
-"""The key of the alarm for a check that doesn't end."""
 MOST_NAMED = 20
 """How many killed workers an answer names; the log has them all."""
-PROBE_TIMEOUT = 30.0
-"""Seconds that the check before a restart may take."""
 
 
 def requested(turn: Turn, event: Requested) -> None:
@@ -36,7 +32,7 @@ def requested(turn: Turn, event: Requested) -> None:
     closing = turn.state.closing
     assert closing is not None
     if closing.again:
-        _disappoint(turn, closing.returning, "the service was told to end instead")
+        disappoint(turn, closing.returning, "the service was told to end instead")
         turn.change(closing=attrs.evolve(closing, again=False, returning=()))
     if event.at_once:
         _kill_all(turn)
@@ -60,16 +56,17 @@ def _call_off(turn: Turn, why: str) -> None:
     state = turn.state
     for pending in (state.rollout, state.wish, state.reading):
         if pending is not None:
-            _disappoint(turn, pending.clients, f"reload called off: {why}")
-    if state.probing is not None:
+            disappoint(turn, pending.clients, f"reload called off: {why}")
+    if state.check is not None:
         turn.emit(EndProbe())
-        _disappoint(turn, state.probing, f"restart called off: {why}")
+        disappoint(turn, state.check.clients, f"{state.check.verb} called off: {why}")
     kept = (WorkerId, LoopsOf)
     alarms = {key: at for key, at in state.alarms.items() if isinstance(key, kept)}
-    turn.change(rollout=None, wish=None, reading=None, probing=None, vacant={}, alarms=alarms)
+    turn.change(rollout=None, wish=None, reading=None, check=None, vacant={}, alarms=alarms)
 
 
-def _disappoint(turn: Turn, clients: tuple[str, ...], text: str) -> None:
+def disappoint(turn: Turn, clients: tuple[str, ...], text: str) -> None:
+    """Tell clients that it has failed, and why."""
     for client in clients:
         turn.emit(Answer(client, 1, text))
 
@@ -129,36 +126,8 @@ def end_if_empty(turn: Turn) -> None:
     turn.emit(Exit(status, text, closing.again, closing.returning))
 
 
-def restart_requested(turn: Turn, event: Requested) -> None:
-    """Restart was asked for: first see whether the program still starts."""
-    turn.log("info", f"restart asked for by {event.by}")
-    clients = (event.client,) if event.client else ()
-    if turn.state.probing is None:
-        turn.emit(Probe())
-        turn.alarm(PROBE, turn.now + PROBE_TIMEOUT)
-    turn.change(probing=(turn.state.probing or ()) + clients)
-
-
-def probe_is_late(turn: Turn) -> None:
-    """The check before a restart doesn't end: that is an answer, too."""
-    turn.log("warning", f"the check has not ended within {PROBE_TIMEOUT:g} s and is killed")
-    turn.alarm(PROBE, None)
-    turn.emit(EndProbe())
-
-
-def probed(turn: Turn, event: Probed) -> None:
-    """The check before a restart has ended."""
-    clients = turn.state.probing
-    if clients is None:  # called off meanwhile
-        return
-    turn.change(probing=None)
-    turn.alarm(PROBE, None)
-    if not event.ok:
-        text = f"restart refused: the program does not start any more: {event.text}"
-        turn.log("error", text)
-        _disappoint(turn, clients, text)
-        return
-    turn.log("info", "the check has passed: the service stops, and starts again")
+def begin_anew(turn: Turn, clients: tuple[str, ...]) -> None:
+    """Stop, and run the same command line again; it will answer the clients."""
     close(turn, "stop")
     assert turn.state.closing is not None
     turn.change(closing=attrs.evolve(turn.state.closing, again=True, returning=clients))
@@ -166,7 +135,7 @@ def probed(turn: Turn, event: Probed) -> None:
 
 
 def refuse_while_closing(turn: Turn, event: Requested) -> None:
-    """A reload or a restart comes too late."""
+    """A reload, a restart or an upgrade comes too late."""
     if event.client and turn.state.closing:
         verb = turn.state.closing.verb
         turn.emit(Answer(event.client, 1, f"too late: the service was told to {verb}"))

@@ -102,7 +102,9 @@ class Death:
             return f"told to {self.told}"
         if self.by_hand:
             return "told to leave by a line in its pipe"
-        return "nobody of naruto's" if self.end.signal else "itself"
+        if self.end.signal:
+            return "nobody of naruto's"
+        return "nobody knows" if self.end.code is None else "itself"
 
     @property
     def level(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from . import closing, ends, events, hangs, recycling, rollout, staffing, undoing
+from . import closing, ends, events, hangs, recycling, renewal, rollout, staffing, undoing
 from .effects import Effect
 from .ids import LoopsOf, SlotId, WorkerId
 from .state import Group, Slot, State, Worker
@@ -73,8 +73,8 @@ def _requested(turn: Turn, event: events.Requested) -> None:
         closing.requested(turn, event)
     elif turn.state.closing is not None:
         closing.refuse_while_closing(turn, event)
-    elif event.verb == "restart":
-        closing.restart_requested(turn, event)
+    elif event.verb in ("restart", "upgrade"):
+        renewal.requested(turn, event)
     else:
         rollout.requested(turn, event)
 
@@ -157,7 +157,7 @@ def _time_passed(turn: Turn, event: events.TimePassed) -> None:
         elif isinstance(key, LoopsOf):
             hangs.look(turn, key)
         else:
-            closing.probe_is_late(turn)
+            renewal.probe_is_late(turn)
 
 
 def _overdue(turn: Turn, worker: Worker) -> None:
@@ -197,7 +197,7 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     events.Signalled: _signalled,
     events.SettingsRead: rollout.begin,
     events.SettingsRefused: rollout.settings_refused,
-    events.Probed: closing.probed,
+    events.Probed: renewal.probed,
     events.Spawned: staffing.spawned,
     events.SpawnFailed: _spawn_failed,
     events.BecameReady: _became_ready,

@@ -67,12 +67,25 @@ class ReadSettings:
 
 @attrs.frozen
 class Probe:
-    """Check in a process of its own that the program still starts; answer with Probed."""
+    """Check in a process of its own that the program still starts; answer with Probed.
+
+    Attributes:
+        verb: What for: "restart" or "upgrade".
+    """
+
+    verb: str = "restart"
 
 
 @attrs.frozen
 class EndProbe:
     """Kill the check: it takes too long, or nobody needs it any more."""
+
+
+@attrs.frozen
+class Upgrade:
+    """Exec the program of today, which goes on with everything and answers the clients."""
+
+    clients: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -138,6 +151,7 @@ Effect = (
     | ReadSettings
     | Probe
     | EndProbe
+    | Upgrade
     | Answer
     | Announce
     | Forget

@@ -33,7 +33,7 @@ class Requested:
     """Somebody asked for something, by a message or through a signal.
 
     Attributes:
-        verb: "reload", "quit", "stop" or "restart".
+        verb: "reload", "quit", "stop", "restart" or "upgrade".
         groups: The groups that are meant; empty for all.
         client: Whom to answer, or None.
         at_once: For stop: kill, don't wait.
@@ -79,7 +79,7 @@ class SettingsRefused:
 
 @attrs.frozen
 class Probed:
-    """The check before a restart has ended; the text says why it failed."""
+    """The check before a restart or an upgrade has ended; the text says why it failed."""
 
     ok: bool
     text: str = ""

@@ -40,6 +40,7 @@ ASKED = {
     "quit": "end when every worker's loop is done, however long that takes",
     "stop": "end within stop_timeout",
     "restart": "check, stop, and run the same command line again under the same pid",
+    "upgrade": "check, and go on with all workers as the program of today, under the same pid",
     "status": "tell the state of the service",
 }
 """What clients, or a hand with echo, write into the master's pipe: verb to meaning."""

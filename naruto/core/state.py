@@ -194,6 +194,19 @@ class Closing:
 
 
 @attrs.frozen
+class Check:
+    """A check whether the program still starts.
+
+    Attributes:
+        verb: What it is for: "restart" or "upgrade".
+        clients: Who has asked for that.
+    """
+
+    verb: str
+    clients: tuple[str, ...] = ()
+
+
+@attrs.frozen
 class State:
     """The whole service.
 
@@ -209,7 +222,7 @@ class State:
         population: Workers that are alive, or asked for.
         wish: The reload that runs next.
         reading: The reload whose settings are being read.
-        probing: Clients of the restart that is being checked; None where none is.
+        check: The check before a restart or an upgrade that is under way.
         interrupted: When INT came first.
     """
 
@@ -226,7 +239,7 @@ class State:
     rollout: Rollout | None = None
     wish: Wish | None = None
     reading: Wish | None = None
-    probing: tuple[str, ...] | None = None
+    check: Check | None = None
     closing: Closing | None = None
     interrupted: float | None = None
 

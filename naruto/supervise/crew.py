@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import attrs
@@ -17,11 +18,13 @@ from ..core.deaths import End
 from ..core.ids import WorkerId
 from ..core.messages import printable
 from ..unix import children, lastwords, stacks
+from ..unix.fifo import Outbox
 from ..unix.scoreboard import Doing
 from ..work import birth
 from ..work.birth import Cradle
 from ..work.tracebacks import without_ours
 from .child import Child
+from .handover import Member
 from .moulds import Moulds
 from .premises import Premises
 from .watch import WRITABLE, Watch
@@ -46,6 +49,46 @@ class Crew:
     members: dict[WorkerId, Child] = attrs.field(factory=dict)
     pids: dict[int, WorkerId] = attrs.field(factory=dict)
     unclaimed: dict[int, children.Ended] = attrs.field(factory=dict)
+
+    def handed(self) -> tuple[Member, ...]:
+        """Return what the next program has to know of each."""
+        place_of = self.premises.board.place_of
+        return tuple(
+            Member(
+                child.id,
+                child.generation,
+                child.pid,
+                child.outbox.fd,
+                child.outbox.waiting,
+                child.last_words,
+                place_of(child.line),
+                child.killed,
+                child.stopped,
+                child.stack_from,
+            )
+            for child in self.members.values()
+        )
+
+    def take_over(self, members: Iterable[Member]) -> None:
+        """Go on with those whom this process had before an upgrade."""
+        for m in members:
+            child = Child(
+                m.id,
+                m.generation,
+                self.premises.rundir,
+                Outbox(m.inbox, deque(m.waiting)),
+                self.premises.board.line_of(m.place),
+                m.last_words,
+                m.pid,
+                m.killed,
+                m.stopped,
+                m.stack_from,
+            )
+            self.members[child.id] = child
+            if child.pid:
+                self.pids[child.pid] = child.id
+            if child.outbox.blocked:
+                self.watch.add(child.outbox.fd, WRITABLE, partial(self.flush, child))
 
     def spawn(self, who: WorkerId, generation: int) -> events.Event | None:
         """Make a worker's pipe, open it, and fork.

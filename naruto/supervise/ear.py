@@ -37,10 +37,11 @@ class Ear:
 
     Attributes:
         inlet: The pipe, opened without blocking.
+        lines: What has come in of a line that has no end yet.
     """
 
     inlet: int
-    _lines: Lines = attrs.field(factory=Lines)
+    lines: Lines = attrs.field(factory=Lines)
 
     def listen(self) -> Iterator[Message]:
         """Yield every message that is in the pipe.
@@ -48,7 +49,7 @@ class Ear:
         It is read once: a pipe holds no more than that, and whoever fills it again as fast
         must not keep the master from everything else.
         """
-        for line in self._lines.feed(fifo.read(self.inlet)):
+        for line in self.lines.feed(fifo.read(self.inlet)):
             try:
                 yield decode(line)
             except MessageError as error:
@@ -135,4 +136,5 @@ _VERBS: dict[str, Callable[[Message], events.Event]] = {
     "quit": _request,
     "stop": _request,
     "restart": _request,
+    "upgrade": _request,
 }

@@ -8,12 +8,13 @@ still gets the release that its generation was made of, and a refused one is gon
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 
 import attrs
 
-from .. import log
+from .. import __version__, log
 from ..core.policy import Policy
 from ..errors import SettingsError
 from ..settings import GroupSettings, Settings, Source
@@ -106,6 +107,11 @@ class Generations:
         return self._kept[number]
 
     @property
+    def handed(self) -> tuple[dict[int, Generation], int]:
+        """Those that are kept, and the number of the last."""
+        return dict(self._kept), self._last
+
+    @property
     def newest(self) -> Generation:
         """The last one that is needed: what counts for the service as a whole."""
         return self._kept[max(self._kept)]
@@ -125,6 +131,7 @@ class Generations:
             SettingsError: They are bad, or change what only a restart can change.
         """
         settings = self.source.load()
+        _say_what_is_on_disk()
         for key in FIXED:
             old, new = getattr(self.settings, key), getattr(settings, key)
             if old != new:
@@ -151,6 +158,22 @@ class Generations:
         self._last = generation.number
         self._kept[generation.number] = generation
         return generation
+
+
+def _say_what_is_on_disk() -> None:
+    """Tell that another naruto was installed than the one that runs."""
+    package = os.path.dirname(os.path.dirname(__file__))
+    try:
+        with open(f"{package}/__init__.py") as file:
+            found = re.search(r'^__version__ = "([^"]+)"', file.read(), re.MULTILINE)
+    except OSError:
+        return  # it's just being installed, or is in no file
+    if found and found[1] != __version__:
+        log.write(
+            "WARNING",
+            f"naruto {found[1]} is installed, and {__version__} runs: naruto upgrade changes"
+            " to it",
+        )
 
 
 def _policy(group: GroupSettings) -> Policy:

@@ -6,19 +6,21 @@ goes back to the core as an event.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 
 from .. import log
-from ..again import Restart
+from ..again import CommandLine, Restart
 from ..core import effects, events
 from ..errors import SettingsError
 from ..log import LogTo
 from ..settings import Settings
 from .crew import Crew
 from .generations import Generations
+from .handover import Handover
 from .premises import Premises
 from .probe import Probe
 from .replies import Replies
@@ -32,6 +34,7 @@ class Hands:
         descriptors: How many descriptors the master may have.
         embedded: The program goes on after the service.
         tell: Takes an event for the core.
+        handover: Gathers what an upgrade hands over, for clients that wait for its end.
         log_for: Says where the log goes, by settings.
         on_up: Called once, when every worker was READY for the first time.
         restart: What a restarted master inherited from itself.
@@ -47,6 +50,8 @@ class Hands:
     probe: Probe
     replies: Replies
     tell: Callable[[events.Event], None]
+    handover: Callable[[tuple[str, ...]], Handover]
+    command_line: CommandLine
     log_for: Callable[[Settings], LogTo]
     on_up: Callable[[], None]
     restart: Restart
@@ -78,9 +83,27 @@ class Hands:
         self.tell(events.SettingsRead(generation.policies, generation.number))
 
     def start_probe(self, effect: effects.Probe) -> None:
-        """Check that the program still starts."""
-        if (failed := self.probe.start()) is not None:
+        """Check that the program still starts, and understands what it would take over."""
+        if effect.verb == "upgrade" and self.embedded:
+            text = "the master is part of a program: only what naruto start runs is upgraded"
+            self.tell(events.Probed(False, text))
+            return
+        state = self.handover(()).write() if effect.verb == "upgrade" else None
+        if (failed := self.probe.start(state)) is not None:
             self.tell(failed)
+
+    def upgrade(self, effect: effects.Upgrade) -> None:
+        """Become the program of today; where the kernel won't have it, go on as we are."""
+        handed = self.handover(effect.clients)
+        state = handed.write()
+        log.write("INFO", f"master of {self.service} hands over")
+        try:
+            self.command_line.upgrade(state, handed.kept)
+        except OSError as error:
+            os.close(state)
+            log.write("ERROR", f"upgrade failed: {error}")
+            for client in effect.clients:
+                self.answer(effects.Answer(client, 1, f"upgrade failed: {error}"))
 
     def answer(self, effect: effects.Answer) -> None:
         """Answer a client."""
@@ -131,6 +154,7 @@ _PERFORM: dict[type, Callable[[Hands, Any], None]] = {
     effects.ReadSettings: Hands.read_settings,
     effects.Probe: Hands.start_probe,
     effects.EndProbe: lambda hands, end: hands.probe.kill(),
+    effects.Upgrade: Hands.upgrade,
     effects.Answer: Hands.answer,
     effects.Announce: Hands.announce,
     effects.Forget: Hands.forget,

@@ -12,17 +12,19 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import attrs
 
 from .. import log
 from ..core.deaths import in_words
+from ..core.ids import WorkerId
 from ..unix import children, lastwords, subreaper
 from ..work import mould as inside
 from ..work.birth import Cradle
 from .child import Child
+from .handover import HandedMould
 from .premises import Premises
 from .watch import READABLE, Watch
 
@@ -84,6 +86,37 @@ class Moulds:
     born: Callable[[Child, int], None]
     unborn: Callable[[Child, str, bool], None]
     _all: dict[Key, Mould] = attrs.field(factory=dict)
+
+    def handed(self) -> tuple[HandedMould, ...]:
+        """Return what the next program has to know of each."""
+        return tuple(
+            HandedMould(
+                m.key,
+                m.pid,
+                m.channel.fileno(),
+                m.words,
+                m.patience,
+                m.ready,
+                m.late_at,
+                tuple(child.id for child in m.asked.values()),
+                m.why,
+            )
+            for m in self._all.values()
+        )
+
+    def take_over(
+        self, moulds: Iterable[HandedMould], members: Mapping[WorkerId, Child]
+    ) -> None:
+        """Go on with those that this process had before an upgrade."""
+        for m in moulds:
+            channel = socket.socket(fileno=m.channel)
+            channel.setblocking(False)
+            asked = {str(who): members[who] for who in m.asked}
+            mould = Mould(
+                m.key, m.pid, channel, m.words, m.patience, m.ready, m.late_at, asked, m.why
+            )
+            self._all[m.key] = mould
+            self.watch.add(m.channel, READABLE, partial(self._answers, mould))
 
     def spawn(self, child: Child, cradle: Callable[[Child], Cradle]) -> None:
         """Ask the mould of a worker's group and generation for it, and make one if need be.

@@ -21,6 +21,7 @@ from ..unix.lifeline import Lifeline
 from ..unix.oom import OomWatch
 from ..unix.rundir import MASTER_PIPE, RunDir
 from ..unix.scoreboard import Scoreboard
+from .handover import Handover
 
 
 @attrs.define
@@ -118,6 +119,28 @@ class Premises:
             board,
             strangers,
             rundir.first_serial(names),
+        )
+
+    @classmethod
+    def kept(cls, path: str, handed: Handover) -> Premises:
+        """Take over what this process had open before an upgrade.
+
+        Raises:
+            RunDirError: The run directory is gone, and can't be made anew.
+        """
+        for fd in handed.kept:
+            os.set_inheritable(fd, False)
+        home = RunDir.make(path)
+        home.hold()
+        return cls(
+            home,
+            handed.lock,
+            list(handed.inlets),
+            handed.to_master,
+            Lifeline(*handed.lifeline),
+            Scoreboard.kept(handed.segments, [member.place for member in handed.members]),
+            dict(handed.strangers),
+            handed.state.next_serial,
         )
 
     @property

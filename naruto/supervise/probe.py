@@ -1,4 +1,4 @@
-"""The check before a restart: the program's own command line, run once in a child."""
+"""The check before a restart or an upgrade: the program itself, run once in a child."""
 
 from __future__ import annotations
 
@@ -28,17 +28,23 @@ class Probe:
     pid: int = 0
     output: int = -1
 
-    def start(self) -> events.Probed | None:
-        """Start it; return its end only where the kernel would not give a process."""
+    def start(self, state: int | None = None) -> events.Probed | None:
+        """Start it; return its end only where the kernel would not give a process.
+
+        Args:
+            state: What an upgrade would hand over, in a memfd; it's closed.
+        """
+        self.output = -1
         try:
             self.output = lastwords.make()
+            self.pid = self.command_line.probe(self.output, self.identity, state)
         except OSError as error:
-            return events.Probed(False, f"{error.strerror}")
-        try:
-            self.pid = self.command_line.probe(self.output, self.identity)
-        except OSError as error:
-            os.close(self.output)
+            if self.output >= 0:
+                os.close(self.output)
             return events.Probed(False, f"fork: {error.strerror}")
+        finally:
+            if state is not None:
+                os.close(state)
         return None
 
     def kill(self) -> None:

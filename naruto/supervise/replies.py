@@ -12,6 +12,7 @@ import os
 import re
 import select
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -47,6 +48,16 @@ class Replies:
     rundir: RunDir
     watch: Watch
     _pending: dict[int, Reply] = attrs.field(factory=dict)
+
+    def handed(self) -> tuple[tuple[int, bytes, float], ...]:
+        """Return what the next program has to go on writing."""
+        return tuple((fd, reply.rest, reply.drop_at) for fd, reply in self._pending.items())
+
+    def take_over(self, replies: Iterable[tuple[int, bytes, float]]) -> None:
+        """Go on writing what this process had begun before an upgrade."""
+        for fd, rest, drop_at in replies:
+            self._pending[fd] = Reply(rest, drop_at)
+            self.watch.add(fd, WRITABLE, partial(self.flush, fd))
 
     def problem(self, name: object) -> str:
         """Return what is wrong with the name of a reply pipe; nothing if it will do."""

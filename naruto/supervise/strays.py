@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Mapping
 
 import attrs
 
@@ -42,11 +43,16 @@ class Strays:
     _kill_at: dict[int, float] = attrs.field(factory=dict)
 
     @classmethod
-    def watched(cls, *, adopt: bool) -> Strays:
-        """Begin to adopt, if that is wanted."""
+    def watched(cls, *, adopt: bool, known: Mapping[int, float]) -> Strays:
+        """Begin to adopt, if that is wanted.
+
+        Args:
+            adopt: Become a subreaper.
+            known: Those whom this process had before an upgrade, and when to kill them.
+        """
         if adopt:
             subreaper.become()
-        return cls(adopt)
+        return cls(adopt, dict(known))
 
     def left_by(self, pid: int) -> None:
         """Ask the process group of a worker that has just ended, while its zombie pins it."""
@@ -101,6 +107,11 @@ class Strays:
     def buried(self, pid: int) -> bool:
         """Forget one that was reaped; return whether it was one of ours."""
         return self._kill_at.pop(pid, None) is not None
+
+    @property
+    def handed(self) -> dict[int, float]:
+        """When each will be killed."""
+        return dict(self._kill_at)
 
     @property
     def next_alarm(self) -> float:

@@ -87,6 +87,11 @@ class Outbox:
     _waiting: deque[bytes] = attrs.field(factory=deque)
 
     @property
+    def waiting(self) -> tuple[bytes, ...]:
+        """What waits for the pipe to drain."""
+        return tuple(self._waiting)
+
+    @property
     def blocked(self) -> bool:
         """Whether something waits for the pipe to drain."""
         return bool(self._waiting)

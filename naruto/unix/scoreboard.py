@@ -13,6 +13,7 @@ import fcntl
 import mmap
 import os
 import sys
+from collections.abc import Collection, Iterable
 from enum import IntEnum
 
 import attrs
@@ -155,6 +156,26 @@ class Scoreboard:
     _places: dict[int, tuple[int, int]] = attrs.field(factory=dict)
 
     @classmethod
+    def kept(cls, fds: Iterable[int], taken: Collection[tuple[int, int]]) -> Scoreboard:
+        """Map the segments that this process had before an exec.
+
+        Args:
+            fds: Of the segments, the oldest first.
+            taken: The places of lines that somebody writes: `line_of` finds them.
+        """
+        board = cls()
+        for fd in fds:
+            board._add(Segment.over(fd, os.fstat(fd).st_size))
+        for line in [line for line in board._free if board.place_of(line) in taken]:
+            board._free.remove(line)
+            board._taken[id(line)] = line
+        return board
+
+    def line_of(self, place: tuple[int, int]) -> Line:
+        """Return the line in use at a place."""
+        return next(line for line in self._taken.values() if self.place_of(line) == place)
+
+    @classmethod
     def attached(cls, fd: int) -> Scoreboard:
         """Map one segment that another process has made."""
         return cls([Segment.over(fd, os.fstat(fd).st_size)])
@@ -176,7 +197,9 @@ class Scoreboard:
         missing = lines - len(self._free) - len(self._taken)
         if missing <= 0:
             return
-        segment = Segment.make(max(SEGMENT, missing))
+        self._add(Segment.make(max(SEGMENT, missing)))
+
+    def _add(self, segment: Segment) -> None:
         self._segments.append(segment)
         whole = segment.view
         cuts = range(0, len(whole), BYTES)

@@ -26,7 +26,7 @@ from ..supervise.child import Child
 from ..unix import children, dispositions, lastwords, sibling, stacks
 from ..unix.scoreboard import Scoreboard
 from ..worker import WorkerProcess
-from . import birth
+from . import birth, capture
 from .birth import Cradle
 from .tracebacks import formatted
 
@@ -54,6 +54,7 @@ def live(orders: int, words: int, name: str, cradle: Cradle) -> NoReturn:
         birth.take_what_is_given(cradle.group)
         birth.register_exits()
         cls = birth.load(cradle)
+        capture.finish()  # what it has printed is not to be in every worker's buffer
         _set_title(name, cradle.service)
         gc.collect()
         gc.freeze()  # else the collector would write to the pages that are shared

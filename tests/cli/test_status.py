@@ -31,7 +31,17 @@ SERVICE = {
     "state": str,
     "groups": list,
 }
-GROUP = {"name": str, "generation": int, "wanted": int, "workers": list}
+GROUP = {
+    "name": str,
+    "generation": int,
+    "wanted": int,
+    "workers": list,
+    "state": str,
+    "fatal": type(None),
+    "failing": list,
+    "exits": dict,
+    "last_exits": list,
+}
 NUMBER = (int, float)
 WORKER = {
     "index": int,

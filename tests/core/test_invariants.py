@@ -189,6 +189,11 @@ class Service(RuleBasedStateMachine):
         if not often:
             self.asks("restart")
 
+    @rule(often=st.integers(0, 3))
+    def upgrade_is_asked_for(self, often: int) -> None:
+        if not often:
+            self.asks("upgrade")
+
     @precondition(lambda self: self.world.probing)
     @rule(ok=st.booleans())
     def probe_ends(self, ok: bool) -> None:

@@ -18,7 +18,7 @@ from naruto.core.decide import decide
 from naruto.core.ids import LoopsOf, SlotId, WorkerId
 from naruto.core.messages import LEAVE
 from naruto.core.policy import Policy
-from naruto.core.state import State
+from naruto.core.state import Check, State
 
 from . import checks
 
@@ -78,6 +78,10 @@ class FakeWorker:
 
 
 BY_HAND = "by hand"
+
+
+def _restarts(check: Check | None) -> bool:
+    return check is not None and check.verb == "restart"
 
 
 @attrs.define
@@ -202,6 +206,9 @@ class World:
     def _endprobe(self, effect: effects.EndProbe) -> None:
         assert self.probing
 
+    def _upgrade(self, effect: effects.Upgrade) -> None:
+        self.asked -= set(effect.clients)
+
     def _answer(self, effect: effects.Answer) -> None:
         assert effect.client in self.asked, f"{effect.client} is answered twice"
         self.asked.remove(effect.client)
@@ -286,7 +293,7 @@ class World:
     def probed(self, ok: bool) -> None:
         """The check before a restart has ended."""
         self.probing -= 1
-        self.closing = self.closing or (ok and self.state.probing is not None)
+        self.closing = self.closing or (ok and _restarts(self.state.check))
         self.feed(events.Probed(ok, "" if ok else "SyntaxError"))
 
     def reload(self, settings: dict[str, Policy] | None = None, *groups: str) -> str:
