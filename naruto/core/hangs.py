@@ -57,7 +57,7 @@ def _judge(turn: Turn, worker: Worker, began: float | None) -> float:
         return turn.now + min(policy.loop_limits, default=math.inf)
     for limit, fatal in ((policy.loop_timeout, True), (policy.slow_loop, False)):
         known = dumped is not None and dumped.loop == began and dumped.fatal >= fatal
-        if limit is not None and turn.now - began >= limit and not known:
+        if limit is not None and turn.now >= began + limit and not known:
             turn.emit(Dump(worker.id))
             turn.put(attrs.evolve(worker, dumped=Dumped(began, turn.now, fatal)))
             return turn.now + GRACE
