@@ -45,6 +45,16 @@ def test_slow_loop() -> None:
     assert worker.life is Life.WORKING and not worker.killed
 
 
+def test_each_has_its_time() -> None:
+    """Another worker's deadline is no reason to show the stacks before 0.3 s are over."""
+    world, _ = watched(slow_loop=5.0, workers=2)
+    world.pass_time(0.1)
+    world.begins_loop(world.only("web", 1))
+    world.pass_time(10.0)
+    assert times(world, effects.Dump) == [5.0, 5.1]
+    assert times(world, effects.ShowStack) == [5.3, 5.4]
+
+
 def test_once_a_loop() -> None:
     """The next loop that is slow is shown as well."""
     world, worker = watched(slow_loop=5.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from naruto.core import effects
+from naruto.core import effects, events
 from naruto.core.ids import SlotId
 from naruto.core.policy import Policy
 from naruto.core.units import Share
@@ -64,9 +64,12 @@ def test_exit_codes_may_leave_out_0() -> None:
 def test_killed_by_the_master_is_unexpected() -> None:
     """Whoever did not leave in time has not ended as allowed, whatever its status says."""
     world = serving(workers=2, restart="unexpected")
-    world.leave(world.only("web", 0))
-    world.pass_time(25.0)  # stop_timeout: it still is in on_stop, and is killed
-    assert world.count(effects.Kill) == 1
+    late = world.only("web", 0)
+    world.leave(late)
+    world.clock += 25.0  # stop_timeout
+    world.feed(events.TimePassed())
+    assert late.killed
+    world.end(late, 0)  # a moment before the signal came
     world.recover()
     assert len(world.alive()) == 2
 
@@ -311,20 +314,46 @@ def test_last_group_and_refused_reload() -> None:
     assert [end.status for end in world.exits] == [5]
 
 
-def test_by_hand_and_recycled_do_not_count() -> None:
+@pytest.mark.parametrize("how", ["by hand", "recycled", "reloaded"])
+def test_who_was_to_leave_does_not_count(how: str) -> None:
     """Only who had to be started again counts: not who was told, nor who asked."""
     world = limited(1)
     for _ in range(5):
-        world.tell_by_hand(world.only("web", 0))
+        if how == "by hand":
+            world.tell_by_hand(world.only("web", 0))
+        elif how == "recycled":
+            world.asks_for_recycling(world.only("web", 0))
+        else:
+            world.reload()
         world.settle()
-        world.asks_for_recycling(world.only("web", 0))
-        world.settle()
-        world.reload()
-        world.settle()
-    assert len(world.workers) == 16
+    assert len(world.workers) == 6
     assert not world.state.groups["web"].restarts
     lives_and_crashes(world)
     assert not fatal(world)
+
+
+def test_a_reload_forgives() -> None:
+    """What the old code has needed is not held against the new one."""
+    world = limited(1)
+    for _ in range(3):
+        lives_and_crashes(world)
+        world.reload()
+        world.settle()
+    assert not fatal(world)
+
+
+def test_a_slot_in_its_backoff_is_given_up_as_well() -> None:
+    """Nobody is started in a FATAL group, neither now nor later."""
+    world = limited(2, workers=2, mail=Policy())
+    world.crash(world.only("web", 1))
+    world.settle()
+    world.crash(world.only("web", 1))
+    assert SlotId("web", 1) in world.state.alarms
+    world.crash(world.only("web", 0))
+    assert fatal(world)
+    assert not world.state.alarms
+    world.recover()
+    assert not world.alive("web")
 
 
 # Backing off

@@ -58,6 +58,7 @@ def test_the_replacement_is_ready_first() -> None:
     world.asks_for_recycling(old)
     new = world.newest()
     world.born(new)
+    world.feed(events.Held(old.id, 0))  # late: the slot is looked at, and nothing follows
     assert not old.told
     world.ready(new)
     assert old.told == ["reload"]
