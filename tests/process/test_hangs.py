@@ -7,8 +7,8 @@ import re
 import pytest
 
 from tests.conftest import NewService
-from tests.process.stage import GATED, QUICK, Gate, ask, crew, pids, shown, tell
-from tests.service import Service
+from tests.process.stage import GATED, QUICK, Gate, ask, crew, pids, shown, tell, text_status
+from tests.service import Service, eventually
 
 SLOW = """
     import time
@@ -81,6 +81,11 @@ def stop_by_signal(service: Service) -> int:
     service.signal("STOP", pid)
     service.wait_for(rf"\(pid {pid}\) was stopped by a signal; it is not dead")
     return pid
+
+
+def is_in_state(pid: int, letter: str) -> None:
+    """Check the state of a process, as ps(1) shows it."""
+    assert text_status(pid)["State"].startswith(letter)
 
 
 # Slow loops and loops that never end
@@ -173,8 +178,11 @@ def test_stopped_while_another_dies(new_service: NewService) -> None:
     service = new_service({"shop.py": QUICK}).start("shop:Orders", "--workers", "2")
     [first, second] = [worker["pid"] for worker in crew(service)]
     service.signal("STOP")
+    eventually(lambda: is_in_state(service.pid, "T"))
     service.signal("STOP", first)
     service.signal("KILL", second)
+    eventually(lambda: is_in_state(first, "T"))
+    eventually(lambda: is_in_state(second, "Z"))
     service.signal("CONT")
     service.wait_for(rf"pid {second}, .* ended with signal KILL")
     service.wait_for("started 1 of generation 1", count=2)

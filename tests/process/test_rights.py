@@ -64,6 +64,29 @@ def seen(service: Service, group: str = "default") -> dict[str, Any]:
     return found
 
 
+STARTER = """
+    import importlib.metadata, json, resource, time  # what a worker would import later
+    from naruto.__main__ import main
+
+    main()
+"""
+
+
+def start_for(
+    service: Service, user: pwd.struct_passwd, *args: str, wait_until: str = " is up: "
+) -> None:
+    """Start a service whose workers are another user's.
+
+    The interpreter of whoever runs this suite need not be readable by that user, so all
+    that its workers need is imported by the master.
+    """
+    service.write("starter.py", STARTER)
+    where = ["--run-dir", str(service.run_dir), "--user", user.pw_name]
+    service.run(
+        [sys.executable, "starter.py", "start", "shop:Orders", *where, *args], wait_until
+    )
+
+
 @pytest.fixture
 def open_service() -> Iterator[Service]:
     """A service in a directory that every user may read: pytest's own are closed."""
@@ -94,7 +117,7 @@ def test_user(open_service: Service, somebody: pwd.struct_passwd) -> None:
     """Real, effective and saved; the groups are the user's, and none of root's."""
     service = open_service
     service.home.chmod(0o777)  # business() makes a file there
-    service.start("shop:Orders", "--user", somebody.pw_name)
+    start_for(service, somebody)
     found = seen(service)
     assert found["uids"] == [somebody.pw_uid] * 3
     assert found["gids"] == [somebody.pw_gid] * 3
@@ -121,7 +144,7 @@ def test_root_still_supervises(open_service: Service, somebody: pwd.struct_passw
     """Status, a reload, a crash, recycling by hand and a stop work for another's workers."""
     service = open_service
     service.home.chmod(0o777)
-    service.start("shop:Orders", "--workers", "2", "--user", somebody.pw_name)
+    start_for(service, somebody, "--workers", "2")
     assert ask(service, "reload")["status"] == 0
     service.wait_for(f"on_stop as {somebody.pw_uid}", count=2)
     [first, second] = crew(service)
@@ -166,8 +189,7 @@ def test_a_user_s_worker_is_recycled_and_dumped(
                 time.sleep(3600)
         """,
     )
-    args = ("--user", somebody.pw_name, "--max-memory", "5MB", "--loop-timeout", "500ms")
-    service.start("shop:Orders", *args)
+    start_for(service, somebody, "--max-memory", "5MB", "--loop-timeout", "500ms")
     service.wait_for(r"asks to be replaced: [\d.]+ MB more than it had \(max_memory\)")
     service.wait_for("ended with exit status 0 after reload")
     (service.home / "hang").touch()
@@ -183,8 +205,7 @@ def test_the_log_is_the_user_s(open_service: Service, somebody: pwd.struct_passw
         "shop.py", TELLS.replace("if self.told:", 'print("loops")\n            if 1:')
     )
     log = service.home / "naruto.log"
-    args = ("--user", somebody.pw_name, "--log-file", str(log))
-    service.start("shop:Orders", *args, wait_until="")
+    start_for(service, somebody, "--log-file", str(log), wait_until="")
 
     def logged(text: str) -> None:
         assert log.exists()
