@@ -20,7 +20,7 @@ LEDGER = """
 
         def on_start(self):
             self.ledger = os.open("ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-            self.held = []
+            self.held = b""
             self.note("ready")
 
         def note(self, what):
@@ -28,13 +28,15 @@ LEDGER = """
 
         def business(self):
             self.note("begin")
-            self.held.append(b"x" * LEAK)
+            self.held = self.held or b"x" * LEAK
             self.note("end")
 
         def on_stop(self, reason):
             self.note("stop")
 """
-"""A worker that keeps book of each half of its work, and leaks LEAK bytes a loop."""
+"""A worker that keeps book of each half of its work, and holds LEAK bytes from it on."""
+
+GREEDY = 'self.held, self.had = b"", b"y" * (32 << 20)'
 
 
 def lives(ledger: Path) -> dict[int, int]:
@@ -69,7 +71,7 @@ def lives(ledger: Path) -> dict[int, int]:
     [
         (("--max-loops", "25"), 3, r"\d+ loops \(max_loops\)", 0),
         (("--max-lifetime", "300ms"), 3, r"its age \(max_lifetime\)", 0),
-        (("--max-memory", "8MB"), 2, r"[\d.]+ MB more than it had \(max_memory\)", 100_000),
+        (("--max-memory", "8MB"), 2, r"1\d\.\d MB more than it had \(max_memory\)", 12 << 20),
     ],
     ids=["max_loops", "max_lifetime", "max_memory"],
 )
@@ -122,6 +124,22 @@ def test_never_more_than_surge(new_service: NewService) -> None:
         most = max(most, len(alive))
     assert 4 <= most <= 5
     assert all(count >= 2 for count in lives(service.home / "ledger").values())
+
+
+def test_memory_below_the_limit(new_service: NewService) -> None:
+    """What it had when it was READY does not count, and neither does a little more."""
+    source = LEDGER.replace("LEAK", str(2 << 20)).replace('self.held = b""', GREEDY)
+    service = new_service({"shop.py": source})
+    service.start("shop:Orders", "--max-memory", "8MB")
+    [before] = crew(service)
+
+    def looked() -> None:
+        [worker] = crew(service)
+        assert worker["uptime"] > 1.5  # it looks at its memory once a second
+
+    eventually(looked)
+    assert crew(service)[0]["pid"] == before["pid"]
+    assert "asks to be replaced" not in service.log
 
 
 def test_without_a_limit_nobody_is_replaced(new_service: NewService) -> None:

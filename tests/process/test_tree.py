@@ -28,6 +28,8 @@ FAMILY = """
             self.left("session", subprocess.Popen(["setsid", "sleep", "1000"]).pid)
             self.left("daemon", daemonised(lambda: os.execvp("sleep", ["sleep", "1000"])))
             self.left("forked", daemonised(signal.pause))
+            bare = {name: os.environ[name] for name in os.environ if name == "NARUTO_TESTED_BY"}
+            self.left("unmarked", subprocess.Popen(["sleep", "1000"], env=bare).pid)
             print("started", self.index)
 
         def left(self, kind, pid):
@@ -50,7 +52,7 @@ FAMILY = """
 """
 """A worker that leaves behind all that can be left behind, and says what it was."""
 
-KINDS = ("child", "session", "daemon", "forked")
+KINDS = ("child", "session", "daemon", "forked", "unmarked")
 
 STUBBORN = """
     import subprocess
@@ -119,7 +121,7 @@ def test_after_a_worker_s_end(new_service: NewService, how: str) -> None:
     assert all(alive(pid) for pid in left_by(service, second).values())
     [third] = pids(service) - {second}
     assert all(alive(pid) for pid in left_by(service, third).values())
-    kinds = "|".join(str(left_by(service, first)[kind]) for kind in KINDS[1:])
+    kinds = "|".join(str(left_by(service, first)[kind]) for kind in KINDS[1:4])
     service.wait_for(rf"pid ({kinds}) \(.*\), left behind by default-\d\.\d+, is asked to end")
 
 
@@ -145,6 +147,58 @@ def test_after_the_end(new_service: NewService, verb: str, now: bool) -> None:
     service.wait()
     assert not any(alive(p) for w in workers for p in left_by(service, w).values())
     assert not service.alive()
+
+
+UNKNOWN = """
+    import os
+    import subprocess
+
+    def poll():
+        if not os.path.exists("left"):
+            open("left", "w").close()
+            bare = {"NARUTO_TESTED_BY": os.environ["NARUTO_TESTED_BY"]}
+            pid = subprocess.Popen(["setsid", "sleep", "1000"], env=bare).pid
+            print(f"left unknown by 0 of {os.getpid()}: {pid}")
+"""
+
+
+def test_one_of_whom_nothing_is_known(new_service: NewService) -> None:
+    """A session of its own, and no environment: it ends with the service at the latest."""
+    service = new_service({"shop.py": UNKNOWN}).start("shop:poll")
+    service.wait_for("left unknown")
+    [worker] = pids(service)
+    service.signal("KILL", worker)
+    service.wait_for("ended with signal KILL")
+    assert ask(service, "stop")["status"] == 0
+    assert service.wait() == 0
+    assert not service.alive()
+
+
+EMBEDS = """
+    import subprocess
+    from naruto import Manager
+
+    own = subprocess.Popen(["sleep", "1000"])
+    print("the program's own:", own.pid, flush=True)
+    Manager("shop:Orders", run_dir="run", log_level="info").run()
+    print("and after:", own.poll(), flush=True)
+    own.kill()
+    own.wait()
+"""
+
+
+def test_embedded_in_a_program(new_service: NewService) -> None:
+    """The group of a worker ends with it; a child of the program's own is let alone."""
+    service = new_service({"shop.py": FAMILY, "program.py": EMBEDS})
+    service.run([sys.executable, "program.py"], r"\] started 0")
+    [worker] = pids(service)
+    left = left_by(service, worker)
+    service.signal("KILL", worker)
+    for kind in ("child", "unmarked"):
+        wait_gone(left[kind])
+    assert ask(service, "stop")["status"] == 0
+    assert service.wait() == 0
+    service.wait_for("and after: None")
 
 
 def test_after_a_restart(new_service: NewService) -> None:
