@@ -224,7 +224,23 @@ class Service:
         self._new.put(None)
 
     def close(self) -> None:
-        """Kill whatever is left, by pid."""
+        """Kill whatever is left, by pid.
+
+        Who was just being born shows no mark yet; but it holds the log open.
+        """
+        self._kill_all()
+        if self.process is not None:
+            self.process.wait(PATIENCE)
+            assert self._reader is not None and self.process.stdout is not None
+            for _ in range(PATIENCE * 20):
+                self._reader.join(0.05)  # it reads to the end: nobody is left to write
+                if not self._reader.is_alive():
+                    self.process.stdout.close()
+                    return
+                self._kill_all()
+            raise AssertionError("somebody without a mark keeps the log open")
+
+    def _kill_all(self) -> None:
         while left := self.alive():
             for pid in left:
                 try:
@@ -232,11 +248,6 @@ class Service:
                 except ProcessLookupError:
                     continue
                 wait_gone(pid)
-        if self.process is not None:
-            self.process.wait(PATIENCE)
-            assert self._reader is not None and self.process.stdout is not None
-            self._reader.join(PATIENCE)  # it reads to the end: nobody is left to write
-            self.process.stdout.close()
 
 
 def wait_gone(pid: int) -> None:
