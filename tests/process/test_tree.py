@@ -66,6 +66,8 @@ STUBBORN = """
             shell = subprocess.Popen(["setsid", "sh", "-c", wait], stdout=subprocess.PIPE)
             shell.stdout.readline()
             print(f"left deaf by {self.index} of {self.pid}: {shell.pid}")
+            obedient = subprocess.Popen(["setsid", "sleep", "1000"])
+            print(f"left obedient by {self.index} of {self.pid}: {obedient.pid}")
 
         def business(self):
             pass
@@ -213,7 +215,7 @@ def test_who_ignores_term_is_killed(new_service: NewService) -> None:
     """After the grace of 2 s, though its worker has a successor and the service goes on."""
     service = new_service({"shop.py": STUBBORN}).start("shop:Orders")
     [worker] = pids(service)
-    [deaf] = left_by(service, worker).values()
+    deaf = left_by(service, worker)["deaf"]
     service.signal("KILL", worker)
     service.wait_for(rf"pid {deaf} .* is asked to end")
     assert alive(deaf)
