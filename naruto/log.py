@@ -55,7 +55,8 @@ def write(level: str, text: str, cause: str = "") -> None:
     Args:
         level: In any case.
         text: What to say.
-        cause: What other texts may be about as well: a master warns once a minute of it.
+        cause: What other texts may be about as well: a master warns once a minute of it;
+            EACH where each time counts.
     """
     logger.opt(depth=1).bind(cause=cause).log(level.upper(), "{}", text)
 
@@ -124,6 +125,9 @@ def _colored(path: str | None) -> bool:
 
 WARNING = 30
 """The number of the level from which on records are warnings: loguru's."""
+
+EACH = "each"
+"""The cause of what is to be said each time, though it is the same text."""
 
 MINUTE = 60.0
 """Seconds for which a warning counts as given."""
@@ -195,7 +199,7 @@ class Sink:
         if not ours or record["level"].no < WARNING:
             return 0
         cause = record["extra"].get("cause") or (self.moderates and record["message"])
-        if not cause:
+        if not cause or cause == EACH:
             return 0
         now = time.monotonic()
         warned = self._warned.get(cause)

@@ -167,7 +167,7 @@ class Crew:
         if child is not None:
             text = without_ours(lastwords.take_back(child.last_words, child.stack_from))
             state = "it is stopped by a signal" if child.stopped else "it has written no stack"
-            log.write("WARNING", f"{why}:\n{text or state}")
+            log.write("WARNING", f"{why}:\n{text or state}", log.EACH)
 
     def loops(self, group: str) -> events.LoopsSeen:
         """Read on the scoreboard who of a group is in which loop."""

@@ -177,7 +177,6 @@ def test_who_leaves_is_watched(overlap: bool, told: str) -> None:
     checks.at_rest(world)
 
 
-@pytest.mark.xfail(reason="the alarm for a group's loops is dropped when the end begins")
 @pytest.mark.parametrize("verb", ["quit", "stop"])
 def test_who_leaves_for_good_is_watched(verb: str) -> None:
     """loop_timeout counts in the end of the service as well: a quit hangs on no loop."""
@@ -199,7 +198,6 @@ def test_a_reload_sets_it() -> None:
     assert world.count(effects.Kill) == 1
 
 
-@pytest.mark.xfail(reason="an alarm that is set already, however late, is left as it is")
 def test_a_reload_makes_it_shorter() -> None:
     """The new timeout counts at once, not when the old one would have been over."""
     world = serving(loop_timeout=10_000.0)

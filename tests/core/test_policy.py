@@ -442,9 +442,6 @@ def test_failing_is_shown_until_one_lives_well() -> None:
 # Reloads of workers that end by themselves
 
 
-@pytest.mark.xfail(
-    reason="its held predecessor is taken for its replacement: another, for ever"
-)
 def test_a_canary_that_ends_as_allowed_passes() -> None:
     """It has done its work: the others follow, and its slot stays empty."""
     world = serving(workers=3, restart="unexpected", surge=Share(1))

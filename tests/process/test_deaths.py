@@ -291,7 +291,7 @@ def test_a_status_that_somebody_else_takes(new_service: NewService) -> None:
     )
     record = last(service)
     assert (record["pid"], record["exit_code"], record["signal"]) == (first["pid"], None, None)
-    assert record["by"] == "itself"
+    assert record["by"] == "nobody knows"
 
     def filled() -> None:
         assert [w["state"] for w in crew(service)] == ["resting"] * 2

@@ -146,7 +146,6 @@ def test_a_hung_loop_does_not_stop_a_reload(new_service: NewService) -> None:
     assert "was killed (its loop ran longer" in service.log
 
 
-@pytest.mark.xfail(reason="nobody looks at loops any more once the end has begun")
 def test_a_hung_loop_does_not_stop_a_quit(new_service: NewService) -> None:
     """A quit has no deadline of its own; loop_timeout ends a loop in it as ever."""
     service = new_service({"shop.py": GATED})
@@ -172,7 +171,6 @@ def test_stopped_and_continued(new_service: NewService) -> None:
     assert pids(service) == {pid}
 
 
-@pytest.mark.xfail(reason="stops are only looked for where nobody has ended")
 def test_stopped_while_another_dies(new_service: NewService) -> None:
     """Both are learnt of, also where one SIGCHLD tells of them."""
     service = new_service({"shop.py": QUICK}).start("shop:Orders", "--workers", "2")

@@ -133,7 +133,6 @@ def test_fatal_and_back_again(new_service: NewService) -> None:
     assert pids(service, "mail") == mail
 
 
-@pytest.mark.xfail(reason="a FATAL group is shown as failing, and as being tried again, too")
 def test_fatal_is_not_failing(new_service: NewService) -> None:
     """Nobody is tried again in a FATAL group, and status doesn't say so."""
     service = new_service({"shop.py": DIES_WHERE_TOLD, "quiet.py": QUICK})
