@@ -36,6 +36,7 @@ class Premises:
         strangers: Pipes of workers whose master died, each open for writing: it shows an
             error when the worker is gone.
         first_serial: The serial of the first worker to come.
+        crashed: The master before has not cleared up.
         oom: Knows whom the kernel has killed for want of memory.
     """
 
@@ -47,6 +48,7 @@ class Premises:
     board: Scoreboard
     strangers: dict[int, WorkerId]
     first_serial: int
+    crashed: bool = False
     oom: OomWatch = attrs.field(factory=OomWatch.open)
 
     @classmethod
@@ -119,6 +121,7 @@ class Premises:
             board,
             strangers,
             rundir.first_serial(names),
+            crashed,
         )
 
     @classmethod

@@ -54,7 +54,9 @@ class Senses:
         for fd in self.wakeup.polled:
             self.watch.add(fd, READABLE, partial(self._take_signals, undertaker))
         for fd in self.premises.strangers:
-            self.watch.add(fd, READABLE, partial(self._stranger_gone, fd))
+            self.watch.add(fd, READABLE, partial(self._stranger_gone, undertaker, fd))
+        if self.premises.crashed:
+            self.surviving(undertaker.leftovers)
         for fd in self.parent:
             self.watch.add(fd, READABLE, partial(self._parent_gone, fd))
 
@@ -100,11 +102,12 @@ class Senses:
         else:
             self.replies.send(reply, {"status": 0, "service": self.shown()})
 
-    def _stranger_gone(self, fd: int) -> None:
+    def _stranger_gone(self, undertaker: Undertaker, fd: int) -> None:
         self.watch.drop(fd)
         where = self.premises.stranger_gone(fd).slot
         if where not in {who.slot for who in self.premises.strangers.values()}:
             self.tell(events.StrangerGone(where))
+        self.surviving(undertaker.leftovers)
 
     def _parent_gone(self, fd: int) -> None:
         self.watch.drop(fd)

@@ -13,7 +13,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import attrs
 
@@ -120,6 +120,24 @@ class Strays:
 
     def __bool__(self) -> bool:
         return bool(self._kill_at)
+
+
+def ask_leftovers(run_dir: str, living: Collection[WorkerId]) -> None:
+    """Ask what workers of a dead master have started to end, as those workers are gone.
+
+    Nobody is its parent any more, so the mark in its environment is all that tells of it.
+
+    Args:
+        run_dir: The run directory, which is part of the mark.
+        living: Workers whose descendants may live on.
+    """
+    names = {f"{who}.pipe" for who in living}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (mark := _mark(int(name))):
+            where, _, pipe = mark.rpartition("/")
+            if where == run_dir and pipe not in names:
+                log.write("INFO", f"pid {name}, left behind by {pipe[:-5]}, is asked to end")
+                _send(int(name), signal.SIGTERM)
 
 
 def leave_nobody(mark: str) -> None:

@@ -14,7 +14,7 @@ from ..core import events
 from ..unix import children
 from .crew import Crew
 from .probe import Probe
-from .strays import Strays
+from .strays import Strays, ask_leftovers
 
 
 @attrs.define
@@ -47,6 +47,12 @@ class Undertaker:
         for one in ended:
             self.bury(one)
         self.strays.gather(self._ours(), set(self.crew.members))
+
+    def leftovers(self) -> None:
+        """See to what workers of a master that crashed have left behind."""
+        premises = self.crew.premises
+        living = {*premises.strangers.values(), *self.crew.members}
+        ask_leftovers(premises.rundir.path, living)
 
     def sweep(self) -> None:
         """Compare whom we know with whom the kernel knows to be ours."""

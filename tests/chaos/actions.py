@@ -101,6 +101,8 @@ ACTIONS = (
     Action(orders.reload_disturbed, (up, good), 6),
     Action(orders.restart, (up, good), 3),
     Action(orders.restart_refused, (up, unloadable), 4),
+    Action(orders.upgrade, (up, good), 5),
+    Action(orders.upgrade_refused, (up, unloadable), 3),
     Action(ends.end, (up,), 3),
     Action(ends.end_during_reload, (up,), 2),
     Action(ends.start, (down, good), 6),

@@ -63,7 +63,7 @@ def _rests(scene: Scene) -> None:
     found = _found(scene, workers)
     assert found in scene.possible, f"at rest: {found}, wanted: {scene.possible}"
     _owns(scene, workers)
-    scene.possible = [found]
+    scene.possible, scene.unawaited = [found], False
 
 
 def _found(scene: Scene, workers: list[Worker]) -> dict[str, Wanted]:

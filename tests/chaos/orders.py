@@ -99,6 +99,8 @@ def deploy_bad(scene: Scene, chance: Random) -> str:
 def roll_back(scene: Scene, chance: Random) -> str:
     """Let the link lead to good code again, without a reload."""
     scene.link(scene.release())
+    if scene.unawaited:  # it may find this code, and not the broken one
+        scene.forget_outcome()
     return f"version {scene.linked.version}"
 
 
@@ -167,6 +169,19 @@ def restart(scene: Scene, chance: Random) -> str:
     scene.possible = [scene.wanted_now()]
     assert scene.shown()["pid"] == pid
     return said
+
+
+def upgrade(scene: Scene, chance: Random) -> str:
+    """Upgrade: 0; the master stays who it is, and a frozen worker does not hinder it."""
+    pid = scene.master
+    said = expect(order(scene, chance, "upgrade"), 0)
+    assert scene.shown()["pid"] == pid
+    return said
+
+
+def upgrade_refused(scene: Scene, chance: Random) -> str:
+    """Upgrade with code that does not load: 1, and everything stays."""
+    return expect(order(scene, chance, "upgrade"), 1)
 
 
 def restart_refused(scene: Scene, chance: Random) -> str:

@@ -71,6 +71,7 @@ class Scene:
     Attributes:
         plan: What is in the settings file.
         linked: The release that ``current`` leads to.
+        unawaited: A reload may still be to come that nobody waits for.
         possible: What the service at rest may be like, group by group: one thing, or two
             where nobody knows whether a reload went through.
         shot: Who was killed with -9 by us, and when, in monotonic nanoseconds.
@@ -96,6 +97,7 @@ class Scene:
         self.lives: list[Service] = []
         self.up = False
         self.possible: list[dict[str, Wanted]] = []
+        self.unawaited = False
         self.shot: dict[str, int] = {}
         self.frozen: list[int] = []
         self.strangers: set[int] = set()
@@ -165,7 +167,8 @@ class Scene:
         return {name: new[name] if name in named else old[name] for name in new}
 
     def forget_outcome(self) -> None:
-        """Say that a reload was asked for of which nobody learns how it ends."""
+        """Say that a reload was asked for of which nobody learns how it ends, nor when."""
+        self.unawaited = True
         new = self.wanted_now()
         if self.linked.fault == "" and new not in self.possible:
             self.possible.append(new)
