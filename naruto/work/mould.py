@@ -57,8 +57,8 @@ def live(orders: int, words: int, name: str, cradle: Cradle) -> NoReturn:
         capture.finish()  # what it has printed is not to be in every worker's buffer
         _set_title(name, cradle.service)
         gc.collect()
+        _warn_of_what_forks_badly(name, orders)  # what is frozen would not be found
         gc.freeze()  # else the collector would write to the pages that are shared
-        _warn_of_what_forks_badly(name, orders)
         channel = socket.socket(fileno=orders)
         channel.send(json.dumps({"ready": os.getpid()}).encode())
         _serve(channel, words, cls, cradle)
