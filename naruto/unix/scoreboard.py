@@ -182,7 +182,9 @@ class Scoreboard:
 
     def line_at(self, at: int) -> Line:
         """Return the line at an offset in bytes of the only segment."""
-        return Line.over(self._segments[0].view[at : at + BYTES])
+        line = Line.over(self._segments[0].view[at : at + BYTES])
+        self._taken[id(line)] = line  # to be released with the map
+        return line
 
     def place_of(self, line: Line) -> tuple[int, int]:
         """Return the descriptor of a line's segment, and where in it the line begins."""
