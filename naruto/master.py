@@ -159,7 +159,7 @@ class MasterProcess(Process):
         self._probe = Probe(self._command_line, identity)
         known = handed.strays if handed else {}
         self._strays = Strays.watched(adopt=not self._embedded, known=known)
-        self._replies = Replies(self._premises.rundir, self._watch)
+        self._replies = Replies(self._premises.rundir, self._watch, self._premises.spare)
         moulds = Moulds(self._premises, self._watch, self.name, self._born, self._unborn)
         self._crew = Crew(self._premises, self._nursery().cradle, self._watch, moulds)
         self._undertaker = Undertaker(
@@ -192,7 +192,7 @@ class MasterProcess(Process):
         self._hands = self._made_hands()
         self._hands.open_log(self._log_for(settings))
         stack.callback(self._hands.close_log)
-        self.set_title(f"({self._premises.rundir.path})")
+        self.set_title(self.name, f"({self._premises.rundir.path})")
 
     def _nursery(self) -> Nursery:
         return Nursery(
@@ -314,7 +314,7 @@ class MasterProcess(Process):
     def _timeout(self) -> float | None:
         if self._inbox:
             return 0
-        patient = (self._replies, self._strays, self._crew.moulds)
+        patient = (self._replies, self._strays, self._crew.moulds, self._upkeep)
         at = min(self._state.next_alarm, *(one.next_alarm for one in patient))
         return None if at == math.inf else max(0.0, at - time.monotonic())
 

@@ -29,11 +29,11 @@ class Process(ABC):
     def run(self) -> int:
         """Loop until told to end; return the exit status."""
 
-    def set_title(self, text: str) -> None:
-        """Set what ps(1) shows."""
+    def set_title(self, *words: str) -> None:
+        """Set what ps(1) shows; what is cut off where there's little room comes last."""
         # Without it /proc/PID/environ would be emptied, where others look for settings.
         os.environ.setdefault("SPT_NOENV", "1")
         from setproctitle import setproctitle
 
-        title = f"naruto: {self.kind} {self.name} {text}".rstrip()
+        title = " ".join(("naruto:", self.kind, *words))
         setproctitle(title.encode(errors="replace").decode())  # a path may be no UTF-8

@@ -55,6 +55,7 @@ class HandedMould:
     """A mould."""
 
     key: tuple[str, int]
+    number: int
     pid: int
     channel: int
     words: int

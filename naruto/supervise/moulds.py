@@ -39,6 +39,7 @@ class Mould:
     """One mould.
 
     Attributes:
+        number: Of all moulds that ever were: its title is nobody else's.
         channel: Requests go in here, answers come out.
         words: A descriptor for its last words.
         patience: Seconds that it may take to import the code, and to answer; None for ever.
@@ -49,6 +50,7 @@ class Mould:
     """
 
     key: Key
+    number: int
     pid: int
     channel: socket.socket
     words: int
@@ -62,6 +64,11 @@ class Mould:
     def name(self) -> str:
         """What it's called in the log."""
         return f"mould-{self.key[0]}.{self.key[1]}"
+
+    @property
+    def title(self) -> str:
+        """What begins its title, and that of nobody else."""
+        return f"{self.name}-{self.number}"
 
     def hurry(self) -> None:
         """Begin to lose patience, if anything is due at all."""
@@ -86,12 +93,15 @@ class Moulds:
     born: Callable[[Child, int], None]
     unborn: Callable[[Child, str, bool], None]
     _all: dict[Key, Mould] = attrs.field(factory=dict)
+    _made: int = 0
+    _dead: set[bytes] = attrs.field(factory=set)
 
     def handed(self) -> tuple[HandedMould, ...]:
         """Return what the next program has to know of each."""
         return tuple(
             HandedMould(
                 m.key,
+                m.number,
                 m.pid,
                 m.channel.fileno(),
                 m.words,
@@ -113,9 +123,19 @@ class Moulds:
             channel.setblocking(False)
             asked = {str(who): members[who] for who in m.asked}
             mould = Mould(
-                m.key, m.pid, channel, m.words, m.patience, m.ready, m.late_at, asked, m.why
+                m.key,
+                m.number,
+                m.pid,
+                channel,
+                m.words,
+                m.patience,
+                m.ready,
+                m.late_at,
+                asked,
+                m.why,
             )
             self._all[m.key] = mould
+            self._made = max(self._made, m.number)
             self.watch.add(m.channel, READABLE, partial(self._answers, mould))
 
     def spawn(self, child: Child, cradle: Callable[[Child], Cradle]) -> None:
@@ -141,7 +161,8 @@ class Moulds:
     def _make(self, key: Key, cradle: Cradle) -> Mould:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = lastwords.make()
-        mould = Mould(key, 0, ours, words, cradle.group.start_timeout)
+        self._made += 1
+        mould = Mould(key, self._made, 0, ours, words, cradle.group.start_timeout)
         try:
             mould.pid = children.fork()
         except OSError:
@@ -151,7 +172,8 @@ class Moulds:
             raise
         if mould.pid == 0:
             ours.close()
-            inside.live(theirs.detach(), words, mould.name, cradle)
+            title = inside.title(mould.title, self.service)
+            inside.live(theirs.detach(), words, mould.name, title, cradle)
         theirs.close()
         ours.setblocking(False)
         self._all[key] = mould
@@ -180,7 +202,7 @@ class Moulds:
             return False
         self._answers(mould)  # what it has still said
         del self._all[mould.key]
-        self._kill_half_born(mould)
+        self._dead.add(inside.title(mould.title, "").encode())
         words = lastwords.read(mould.words)
         how = mould.why or f"ended with {in_words(ended.code, ended.signal)}"
         level = "DEBUG" if mould.why == UNNEEDED else "ERROR"
@@ -190,14 +212,17 @@ class Moulds:
         self._close(mould)
         return True
 
-    def _kill_half_born(self, mould: Mould) -> None:
+    def kill_half_born(self) -> None:
         """Kill children of ours that a mould has forked and did not live to tell of.
 
-        They still have its title. Nobody has told them to begin, so no loop is cut.
+        They still have its title. Nobody has told them to begin, so no loop is cut. One that
+        is handed over may come late: after each end somebody looks.
         """
-        title = inside.title(self.service, mould.name).encode()
-        for pid in subreaper.children():
-            if subreaper.title_of(pid).rstrip(b"\0") == title:
+        for pid in subreaper.children() if self._dead else ():
+            shown = subreaper.title_of(pid).rstrip(b"\0")  # perhaps only its beginning
+            if shown.startswith(b"naruto: mould ") and any(
+                shown.startswith(title) for title in self._dead
+            ):
                 os.kill(pid, signal.SIGKILL)
 
     def kill_late(self, now: float) -> None:

@@ -21,6 +21,7 @@ from ..unix.lifeline import Lifeline
 from ..unix.oom import OomWatch
 from ..unix.rundir import MASTER_PIPE, RunDir
 from ..unix.scoreboard import Scoreboard
+from ..unix.spare import Spare
 from .handover import Handover
 
 
@@ -37,6 +38,7 @@ class Premises:
             error when the worker is gone.
         first_serial: The serial of the first worker to come.
         crashed: The master before has not cleared up.
+        spare: Descriptors for when there are no others.
         oom: Knows whom the kernel has killed for want of memory.
     """
 
@@ -50,6 +52,7 @@ class Premises:
     first_serial: int
     crashed: bool = False
     oom: OomWatch = attrs.field(factory=OomWatch.open)
+    spare: Spare = attrs.field(factory=Spare.kept)
 
     @classmethod
     def open(cls, name: str, path: str | None, workers: int, kept: Restart) -> Premises:
@@ -155,7 +158,7 @@ class Premises:
     def masters_own(self) -> list[int]:
         """Descriptors that no worker may keep."""
         own = [self.rundir.fd, self.lock, *self.inlets, self.lifeline.held]
-        return [*own, *self.strangers, *self.oom.descriptors]
+        return [*own, *self.strangers, *self.oom.descriptors, *self.spare.descriptors]
 
     def lock_anew(self) -> bool:
         """Lock a new pid file, as ours was removed; return False where another master has."""
@@ -189,6 +192,7 @@ class Premises:
         If the pid file is not ours any more, somebody has removed it and another master
         has moved in: then everything that is there is that one's.
         """
+        self.spare.release()
         ours = pidfile.is_at(self.lock, self.rundir.file(pidfile.NAME))
         self._clear(frozenset() if ours else frozenset(self.rundir.names()))
         for inlet in self.inlets:
@@ -201,6 +205,7 @@ class Premises:
 
     def close_for_restart(self) -> None:
         """Keep the lock, and the master's pipe with whatever is in it, and who waits."""
+        self.spare.release()
         self._clear(frozenset({MASTER_PIPE, *_replies(self.rundir.names())}))
         self.rundir.close()
 

@@ -6,6 +6,7 @@ FIFO of the same owner, and never blocks on it.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -20,6 +21,7 @@ import attrs
 
 from ..unix import fifo
 from ..unix.rundir import RunDir
+from ..unix.spare import Spare
 from ..unix.timeouts import milliseconds
 from .watch import WRITABLE, Watch
 
@@ -43,10 +45,12 @@ class Replies:
 
     Attributes:
         watch: Waits until a reply pipe can be written.
+        spare: For answers when there is no descriptor left.
     """
 
     rundir: RunDir
     watch: Watch
+    spare: Spare
     _pending: dict[int, Reply] = attrs.field(factory=dict)
 
     def handed(self) -> tuple[tuple[int, bytes, float], ...]:
@@ -70,7 +74,7 @@ class Replies:
     def send(self, name: str, answer: dict[str, Any]) -> None:
         """Answer a client that may have gone."""
         try:
-            fd = fifo.open_for_writing(name, self.rundir.fd)
+            fd = self._opened(name)
         except OSError:
             return  # it was exchanged for something else: whoever did that gets nothing
         if fd is None:
@@ -80,6 +84,15 @@ class Replies:
         self._pending[fd] = Reply(data, time.monotonic() + PATIENCE)
         self.watch.add(fd, WRITABLE, partial(self.flush, fd))
         self.flush(fd)  # most answers fit into the pipe at once
+
+    def _opened(self, name: str) -> int | None:
+        try:
+            return fifo.open_for_writing(name, self.rundir.fd)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+        self.spare.release()
+        return fifo.open_for_writing(name, self.rundir.fd)
 
     def flush(self, fd: int) -> None:
         """Write as much as the client has room for."""
@@ -125,3 +138,4 @@ class Replies:
         del self._pending[fd]
         self.watch.drop(fd)
         os.close(fd)
+        self.spare.refill()

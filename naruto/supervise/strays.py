@@ -28,7 +28,7 @@ GRACE = 2.0
 MARK = "_NARUTO_WORKER"
 """The variable that says whose descendant a process is, by the path of that one's pipe."""
 
-_TITLE = re.compile(r"naruto: worker [^ ]+ ([^ ]+-[0-9]+\.[0-9]+)")
+_TITLE = re.compile(r"naruto: worker ([^ ]+-[0-9]+\.[0-9]+)")
 
 
 @attrs.define

@@ -6,6 +6,7 @@ Nobody tells; so the master looks when it's awake anyway, and only where somethi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 import attrs
@@ -57,6 +58,12 @@ class Upkeep:
             return []
         lost = [who for who in workers if f"{who}.pipe" not in names]
         return [events.RecycleAsked(who, "its pipe is gone") for who in lost]
+
+    @property
+    def next_alarm(self) -> float:
+        """When to look again, as something has changed too soon after the last look."""
+        changed = self.premises.rundir.changes() != self._seen
+        return self._look_at if changed else math.inf
 
     def _hold_the_place(self) -> bool:
         """See to directory, lock and pipe; return False where another master holds the lock."""

@@ -138,7 +138,7 @@ def _worker(
     )
     worker = cls.create(post, born.append)
     _set(worker, cradle.group)
-    worker.set_title(str(who))
+    worker.set_title(str(who), cradle.service)
     return worker
 
 

@@ -34,13 +34,14 @@ LONGEST = 4096
 """Bytes of a request or an answer."""
 
 
-def live(orders: int, words: int, name: str, cradle: Cradle) -> NoReturn:
+def live(orders: int, words: int, name: str, title: str, cradle: Cradle) -> NoReturn:
     """Be the mould: from the fork to the end of the process.
 
     Args:
         orders: The socket that requests come through.
         words: A descriptor for its last words.
         name: What it's called in the log.
+        title: What ps(1) shows.
         cradle: What its workers will be given.
     """
     status = 1
@@ -55,7 +56,7 @@ def live(orders: int, words: int, name: str, cradle: Cradle) -> NoReturn:
         birth.register_exits()
         cls = birth.load(cradle)
         capture.finish()  # what it has printed is not to be in every worker's buffer
-        _set_title(name, cradle.service)
+        _set_title(title)
         gc.collect()
         _warn_of_what_forks_badly(name, orders)  # what is frozen would not be found
         gc.freeze()  # else the collector would write to the pages that are shared
@@ -135,12 +136,8 @@ def _fork_and_hand_over() -> int:
     between = children.fork()
     if between == 0:
         os.close(reader)
-        pid = children.fork()
-        if pid == 0:
-            os.close(writer)
+        if _forked_in_between(writer) == 0:
             return 0
-        os.write(writer, str(pid).encode())
-        os._exit(0)
     os.close(writer)
     ended = children.reap(between)
     said = os.read(reader, 32)
@@ -150,16 +147,31 @@ def _fork_and_hand_over() -> int:
     return int(said)
 
 
-def title(service: str, name: str) -> str:
+def _forked_in_between(writer: int) -> int:
+    """Fork once more and end, having told the pid; return 0 in the child."""
+    pid = -1
+    try:
+        pid = children.fork()
+        if pid:
+            os.write(writer, str(pid).encode())
+        else:
+            os.close(writer)
+    finally:
+        if pid:  # also where the mould is gone: nobody else may go on in its name
+            os._exit(0 if pid > 0 else 1)
+    return pid
+
+
+def title(name: str, service: str) -> str:
     """Return what ps(1) shows of a mould, and of what it has just forked."""
-    return f"naruto: mould {service} {name}"
+    return f"naruto: mould {name} {service}"
 
 
-def _set_title(name: str, service: str) -> None:
+def _set_title(text: str) -> None:
     os.environ.setdefault("SPT_NOENV", "1")
     from setproctitle import setproctitle
 
-    setproctitle(title(service, name))
+    setproctitle(text)
 
 
 def _warn_of_what_forks_badly(name: str, orders: int) -> None:

@@ -19,7 +19,10 @@ from tests.chaos.driver import Result, Violation, play
 def main() -> int:
     """Play rounds with one seed after the other; return the exit status."""
     given = _arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # rounds end, and clear away
+    # Rounds end, and clear away; and what a shell's & ignores would stay ignored in them.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     where = Path(given.keep or tempfile.mkdtemp(prefix="naruto-chaos-"))
     began, done = time.monotonic(), 0
     seeds = iter(range(given.seed, given.seed + given.rounds))

@@ -215,4 +215,4 @@ def test_titles(new_service: NewService) -> None:
     assert master == f"naruto: master till ({service.run_dir})"
     [worker] = crew(service)
     title = Path(f"/proc/{worker['pid']}/cmdline").read_bytes().rstrip(b"\0").decode()
-    assert title == f"naruto: worker till default-0.{worker['serial']}"
+    assert title == f"naruto: worker default-0.{worker['serial']} till"

@@ -9,8 +9,6 @@ import signal
 import stat
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import NewService
 from tests.process.kin import children
 from tests.process.stage import GATED, QUICK, Gate, ask, crew, pids, shown
@@ -121,7 +119,6 @@ def test_the_masters_pipe(new_service: NewService) -> None:
     assert "ERROR" not in service.log
 
 
-@pytest.mark.xfail(strict=True, reason="faults.md F6: a wake within a second changes nothing")
 def test_the_masters_pipe_with_nobody_to_wake_it(new_service: NewService) -> None:
     """A reload by signal after it was deleted is a wake as good as any."""
     service = new_service({"shop.py": QUICK}).start("shop:Orders", "--workers", "2")

@@ -238,15 +238,7 @@ THREAD = """
 
 @pytest.mark.parametrize(
     "more",
-    [
-        "",
-        pytest.param(
-            THREAD,
-            marks=pytest.mark.xfail(
-                strict=True, reason="faults.md F4: it becomes our child too late to be found"
-            ),
-        ),
-    ],
+    ["", THREAD],
     ids=["cloned", "handed over"],
 )
 def test_a_half_born_worker(new_service: NewService, more: str) -> None:
@@ -271,7 +263,6 @@ def test_a_half_born_worker(new_service: NewService, more: str) -> None:
     assert not service.alive()
 
 
-@pytest.mark.xfail(strict=True, reason="faults.md F5: a title that was cut off names nobody")
 def test_a_half_born_worker_of_a_long_name(new_service: NewService) -> None:
     """So where the title of the mould is longer than ps(1) has room for."""
     service = new_service({"s.py": DIES_TELLING})

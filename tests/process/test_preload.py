@@ -278,9 +278,6 @@ def test_what_is_printed_at_import(new_service: NewService) -> None:
     assert service.log.count("imported\n") == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="faults.md F1: half a line that is printed at import is lost"
-)
 def test_what_is_printed_without_a_newline(new_service: NewService) -> None:
     """It's neither lost nor printed by each worker once more."""
     source = COUNTED + "\n    print('half a line', end='')\n"
