@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import resource
 import signal
 import time
 from collections.abc import Collection, Mapping
@@ -142,6 +143,8 @@ def ask_leftovers(run_dir: str, living: Collection[WorkerId]) -> None:
 
 def leave_nobody(mark: str) -> None:
     """Ask whatever a worker has started to end: its master is dead, and it ends itself."""
+    if not subreaper.children() and not resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt:
+        return  # it has never had a child, so it need not look at everybody there is
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
     ours = subreaper.title_of(os.getpid())

@@ -133,8 +133,8 @@ def _fill(scene: Scene, pipe: str, garbage: bytes) -> int:
     try:
         while written < 1 << 20:  # who reads as fast as we write is not to be outlasted
             written += os.write(fd, garbage)
-    except BlockingIOError:
-        pass  # full
+    except (BlockingIOError, BrokenPipeError):
+        pass  # full; or its worker has ended under it
     finally:
         os.close(fd)
     return written
