@@ -40,7 +40,7 @@ BUSY = """
             self.loops += 1
             self.note("begin")
             sum(range(random.randrange(20_000)))
-            time.sleep(random.uniform(0.01, 0.05))
+            time.sleep(random.choice([0.01, 0.05, 0.6]))  # longer than a start takes
             self.note("end")
             return True
 
