@@ -246,6 +246,8 @@ ORPHANS = """
 interval = "1h"
 
 def business(self):
+    if os.path.exists("done"):
+        return
     pid = os.fork()
     if pid == 0:
         for _ in range(2000):
@@ -255,6 +257,7 @@ def business(self):
         os._exit(0)
     print("has forked", pid)
     os.waitpid(pid, 0)
+    os.mkdir("done")
     print("done")
 """
 
