@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import subprocess
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -62,8 +63,11 @@ def rounds(request: pytest.FixtureRequest) -> int:
     return number
 
 
-def _check_ledger(service: Service) -> Counter[str]:
-    """See that every begin has its end, and no two workers of an index were at work."""
+def _check_ledger(service: Service, *, strict: bool = True) -> Counter[str]:
+    """See that every begin has its end, and no two workers of an index were at work.
+
+    Where it isn't strict, workers may have failed before or after they noted their start.
+    """
     ledger = service.home / "ledger"
     lines = ledger.read_text().splitlines() if ledger.exists() else []
     at_work: dict[str, str] = {}
@@ -77,7 +81,7 @@ def _check_ledger(service: Service) -> Counter[str]:
         elif what == "end":
             assert at_work.pop(index) == loop
     assert not at_work, f"cut: {at_work}"
-    assert counts["start"] == counts["stop"]
+    assert not strict or counts["start"] == counts["stop"]
     return counts
 
 
@@ -123,6 +127,38 @@ def test_reloads_cut_nothing(new_service: NewService, rounds: int) -> None:
     assert counts["start"] >= 4 * (rounds + 1)
     assert counts["begin"] > counts["start"]
     assert "WARNING" not in service.log and "ERROR" not in service.log
+    assert not service.alive() and not service.run_dir.exists()
+
+
+BROKEN = {
+    "import": "import nowhere_at_all\n",
+    "on_start": "\n\n    def on_start(self):\n        raise RuntimeError('no on_start')\n",
+    "first loop": "\n\n    def business(self):\n        raise RuntimeError('no loop')\n",
+}
+"""How code is broken: what is put before it, or, where it begins with a newline, after it."""
+
+
+@pytest.mark.parametrize("surge", ["1", "25%", "100%"])
+def test_broken_deploys(new_service: NewService, rounds: int, surge: str) -> None:
+    """However often: exit 1, the traceback, the same workers at work, and no loop cut."""
+    good = textwrap.dedent(LEDGER)
+    service = new_service({"shop.py": good})
+    service.start("shop:Orders", "--workers", "4", "--surge", surge)
+    workers = {worker["pid"] for worker in crew(service)}
+    for number in range(rounds):
+        what, source = list(BROKEN.items())[number % len(BROKEN)]
+        after = source.startswith("\n")
+        service.write("shop.py", good + source if after else source + good)
+        answer = ask(service, "reload")
+        assert answer["status"] == 1, what
+        assert "Error: " in answer["text"] and "Traceback" in answer["text"], what
+        assert {worker["pid"] for worker in crew(service)} == workers
+    service.write("shop.py", good)
+    assert ask(service, "reload")["status"] == 0
+    assert ask(service, "quit")["status"] == 0
+    assert service.wait() == 0
+    counts = _check_ledger(service, strict=False)
+    assert counts["begin"] > 0
     assert not service.alive() and not service.run_dir.exists()
 
 
