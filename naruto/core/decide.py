@@ -11,7 +11,18 @@ from typing import Any
 
 import attrs
 
-from . import closing, ends, events, hangs, recycling, renewal, rollout, staffing, undoing
+from . import (
+    closing,
+    ends,
+    events,
+    flights,
+    hangs,
+    recycling,
+    renewal,
+    rollout,
+    staffing,
+    undoing,
+)
 from .effects import Effect
 from .ids import LoopsOf, SlotId, WorkerId
 from .state import Group, Slot, State, Worker
@@ -97,7 +108,7 @@ def _attend(turn: Turn, where: SlotId) -> None:
     if turn.state.closing is None:
         staffing.tend(turn, where)
         recycling.advance(turn, where)
-        rollout.advance(turn, where)
+        flights.advance(turn, where)
 
 
 def _spawn_failed(turn: Turn, event: events.SpawnFailed) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import attrs
 
+from .flights import advance_flying, finish, goes, make_room, take_off
 from .ids import SlotId, WorkerId
 from .lifecycle import Phase
 from .plans import Plan, Stage
-from .rollout import advance_flying, finish, goes, make_room, take_off
 from .staffing import is_canary, tend
 from .state import State, Worker
 from .turn import Turn
