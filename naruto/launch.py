@@ -54,6 +54,11 @@ def as_daemon(source: Source, settings: Settings, *, wait: bool) -> int:
     restart, handed = Restart.inherited(), _handed_over()
     if restart or handed:  # detached already, in a former image
         _be_daemon(source, settings, [], restart, handed)
+    if settings.exit_with_parent:
+        raise SettingsError(
+            "exit_with_parent: a daemon outlives who has started it; leave it out, or run the"
+            " service in the foreground"
+        )
     pid = services.running(rundir.place(settings.name, settings.run_dir))
     if pid is not None:
         raise AlreadyRunning(f"{settings.name} runs already, as pid {pid}")

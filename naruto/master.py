@@ -190,7 +190,7 @@ class MasterProcess(Process):
         )
         self._senses.open(self._undertaker)
         self._hands = self._made_hands()
-        self._hands.open_log(self._log_for(settings))
+        self._hands.open_log(self._log_for(self._generations.newest.settings))
         stack.callback(self._hands.close_log)
         self.set_title(self.name, f"({self._premises.rundir.path})")
 

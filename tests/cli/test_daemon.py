@@ -223,3 +223,24 @@ def test_closed_standard_streams(new_service: NewService) -> None:
     streams = [os.readlink(f"/proc/{service.pid}/fd/{fd}") for fd in (0, 1, 2)]
     assert streams == ["/dev/null", f"{service.home}/a.log", f"{service.home}/a.log"]
     assert service.command("stop").returncode == 0
+
+
+def test_a_daemon_has_no_parent_to_end_with(new_service: NewService) -> None:
+    """--exit-with-parent and -d contradict one another: exit 2, and no process stays."""
+    service = new_service({"shop.py": IDLE})
+    done = service.naruto(*daemon(service, "shop:poll"), "--exit-with-parent")
+    assert done.returncode == 2
+    assert "exit_with_parent" in done.stderr and "Traceback" not in done.stderr
+    assert not service.alive() and not service.run_dir.exists()
+
+
+def test_an_upgraded_daemon_logs_where_its_settings_say_now(new_service: NewService) -> None:
+    """A reload has moved the log: the program that goes on writes into the new one."""
+    settings = 'target = "shop:poll"\nlog_file = "{0}.log"\n'
+    service = new_service({"shop.py": IDLE, "naruto.toml": settings.format("first")})
+    assert service.naruto("start", "-d", "--run-dir", str(service.run_dir)).returncode == 0
+    service.write("naruto.toml", settings.format("second"))
+    assert service.command("reload").returncode == 0
+    assert service.command("upgrade").returncode == 0
+    assert "the master goes on" in (service.home / "second.log").read_text()
+    assert service.command("stop").returncode == 0
