@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import __version__, log
 from .again import CommandLine, Restart
@@ -29,7 +29,6 @@ from .supervise import snapshot
 from .supervise.child import Child
 from .supervise.crew import Crew
 from .supervise.generations import Generations
-from .supervise.handover import Handover
 from .supervise.hands import Hands
 from .supervise.moulds import Moulds
 from .supervise.nursery import Nursery
@@ -45,6 +44,9 @@ from .supervise.watch import Watch
 from .unix import children, limits, pidfd, terminal
 from .unix.rundir import place
 from .unix.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from .supervise.handover import Handover
 
 
 class MasterProcess(Process):

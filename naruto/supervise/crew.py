@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -24,10 +25,12 @@ from ..work import birth
 from ..work.birth import Cradle
 from ..work.tracebacks import without_ours
 from .child import Child
-from .handover import Member
 from .moulds import Moulds
 from .premises import Premises
 from .watch import WRITABLE, Watch
+
+if TYPE_CHECKING:
+    from .handover import Member
 
 
 @attrs.define
@@ -52,6 +55,8 @@ class Crew:
 
     def handed(self) -> tuple[Member, ...]:
         """Return what the next program has to know of each."""
+        from .handover import Member  # only an upgrade needs it
+
         place_of = self.premises.board.place_of
         return tuple(
             Member(

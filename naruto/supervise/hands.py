@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -20,10 +20,12 @@ from ..log import LogTo
 from ..settings import Settings
 from .crew import Crew
 from .generations import Generations
-from .handover import Handover
 from .premises import Premises
 from .probe import Probe
 from .replies import Replies
+
+if TYPE_CHECKING:
+    from .handover import Handover
 
 
 @attrs.define

@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -24,9 +25,11 @@ from ..unix import children, lastwords, subreaper
 from ..work import mould as inside
 from ..work.birth import Cradle
 from .child import Child
-from .handover import HandedMould
 from .premises import Premises
 from .watch import READABLE, Watch
+
+if TYPE_CHECKING:
+    from .handover import HandedMould
 
 Key = tuple[str, int]
 """Group and generation."""
@@ -98,6 +101,8 @@ class Moulds:
 
     def handed(self) -> tuple[HandedMould, ...]:
         """Return what the next program has to know of each."""
+        from .handover import HandedMould  # only an upgrade needs it
+
         return tuple(
             HandedMould(
                 m.key,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -22,7 +23,9 @@ from ..unix.oom import OomWatch
 from ..unix.rundir import MASTER_PIPE, RunDir
 from ..unix.scoreboard import Scoreboard
 from ..unix.spare import Spare
-from .handover import Handover
+
+if TYPE_CHECKING:
+    from .handover import Handover
 
 
 @attrs.define

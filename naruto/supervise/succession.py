@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -12,10 +13,12 @@ from ..core.state import State
 from .crew import Crew
 from .ear import Ear
 from .generations import Generations
-from .handover import Handover
 from .premises import Premises
 from .replies import Replies
 from .strays import Strays
+
+if TYPE_CHECKING:
+    from .handover import Handover
 
 
 @attrs.define
@@ -50,6 +53,8 @@ class Succession:
             ears: Who has half a line.
             clients: Who waits for the end of the upgrade.
         """
+        from .handover import Handover  # only an upgrade needs it
+
         premises, (kept, last) = self.premises, self.generations.handed
         return Handover(
             version=__version__,
