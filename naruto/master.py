@@ -28,6 +28,7 @@ from .settings import Settings, Source
 from .supervise import snapshot
 from .supervise.child import Child
 from .supervise.crew import Crew
+from .supervise.ear import understood
 from .supervise.generations import Generations
 from .supervise.hands import Hands
 from .supervise.moulds import Moulds
@@ -188,6 +189,7 @@ class MasterProcess(Process):
             self._inbox.append,
             self._shown,
             self._surviving,
+            self._crew.holds_back,
             handed.ears if handed else (),
         )
         self._senses.open(self._undertaker)
@@ -325,6 +327,7 @@ class MasterProcess(Process):
     def _born(self, child: Child, pid: int) -> None:
         """A mould has forked a worker, which may have ended before we heard of it."""
         self._inbox.append(self._crew.born(child, pid))
+        self._inbox.extend(filter(None, map(understood, child.early)))
         if (ended := self._crew.unclaimed.pop(pid, None)) is not None:
             self._bury(ended)
 

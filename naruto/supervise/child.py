@@ -9,7 +9,7 @@ import attrs
 
 from .. import log
 from ..core.ids import WorkerId
-from ..core.messages import encode
+from ..core.messages import Message, encode
 from ..unix import fifo, lastwords
 from ..unix.fifo import Outbox
 from ..unix.rundir import RunDir
@@ -26,6 +26,7 @@ class Child:
         last_words: A descriptor: what it leaves behind.
         killed: The master has killed it.
         stopped: A signal has stopped it, and it has not been continued.
+        early: What it has said before its mould told of its birth.
         stack_from: Where its stacks begin in its last words, after it was asked for them.
     """
 
@@ -39,6 +40,7 @@ class Child:
     killed: bool = False
     stopped: bool = False
     stack_from: int = 0
+    early: list[Message] = attrs.field(factory=list)
 
     @classmethod
     def prepare(

@@ -17,7 +17,7 @@ from .. import log
 from ..core import events
 from ..core.deaths import End
 from ..core.ids import WorkerId
-from ..core.messages import printable
+from ..core.messages import Message, printable
 from ..unix import children, lastwords, stacks
 from ..unix.fifo import Outbox
 from ..unix.scoreboard import Doing
@@ -70,6 +70,7 @@ class Crew:
                 child.killed,
                 child.stopped,
                 child.stack_from,
+                tuple(child.early),
             )
             for child in self.members.values()
         )
@@ -88,6 +89,7 @@ class Crew:
                 m.killed,
                 m.stopped,
                 m.stack_from,
+                list(m.early),
             )
             self.members[child.id] = child
             if child.pid:
@@ -119,6 +121,19 @@ class Crew:
         if pid == 0:
             birth.live(child, cradle)
         return self.born(child, pid)
+
+    def holds_back(self, message: Message) -> bool:
+        """Keep what a worker says of whose birth its mould has not told yet.
+
+        They speak through different channels; the core shall not hear of the READY of one
+        that isn't born.
+        """
+        who = WorkerId.parse(str(message.args.get("worker", "")))
+        child = self.members.get(who) if who is not None else None
+        if child is None or child.pid:
+            return False
+        child.early.append(message)
+        return True
 
     def born(self, child: Child, pid: int) -> events.Spawned:
         """Know a worker by its pid from now on."""

@@ -18,7 +18,7 @@ import attrs
 from .. import __version__
 from ..core import events
 from ..core.ids import WorkerId
-from ..core.messages import Lines
+from ..core.messages import Lines, Message
 from ..core.state import State
 from ..errors import Failed
 from ..settings import Settings
@@ -48,6 +48,7 @@ class Member:
     killed: bool = False
     stopped: bool = False
     stack_from: int = 0
+    early: tuple[Message, ...] = ()
 
 
 @attrs.frozen

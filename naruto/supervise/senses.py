@@ -33,6 +33,7 @@ class Senses:
         tell: Takes an event for the core.
         shown: Returns what ``status`` shows.
         surviving: Takes a step that may fail without taking the rest with it.
+        holds_back: Keeps a message of somebody who is not known to be born.
         begun: Half lines that the program before an upgrade had heard.
     """
 
@@ -45,6 +46,7 @@ class Senses:
     tell: Callable[[events.Event], None]
     shown: Callable[[], dict[str, Any]]
     surviving: Callable[[Callable[[], object]], None]
+    holds_back: Callable[[Message], bool]
     begun: tuple[Lines, ...] = ()
     ears: list[Ear] = attrs.field(factory=list)
 
@@ -92,7 +94,7 @@ class Senses:
                 refuse(message, problem)
             elif message.verb == "status":
                 self._status(message)
-            elif (event := understood(message)) is not None:
+            elif not self.holds_back(message) and (event := understood(message)) is not None:
                 self.tell(event)
 
     def _status(self, message: Message) -> None:

@@ -16,7 +16,7 @@ from tests.process.kin import (
     mould,
     moulds,
 )
-from tests.process.stage import ask, crew, pids, text_status
+from tests.process.stage import ask, crew, pids, shown, text_status
 from tests.service import Service, eventually, wait_gone
 
 COUNTED = """
@@ -299,3 +299,53 @@ def test_moulds_of_a_stopped_service(new_service: NewService) -> None:
         assert service.wait() == 0
         assert not service.alive() and not service.run_dir.exists()
         assert "ERROR" not in service.log
+
+
+def test_who_speaks_before_its_mould_has_told_of_it(new_service: NewService) -> None:
+    """A worker that is READY before the master knows of its birth is not forgotten."""
+    source = """
+        import os
+        from naruto import WorkerProcess
+
+        def told_late():
+            if os.path.exists("slow"):  # until the worker has been READY for long
+                os.read(os.open("slow", os.O_RDONLY), 1)
+
+        os.register_at_fork(after_in_parent=told_late)
+
+        class Orders(WorkerProcess):
+            interval = "20ms"
+
+            def business(self):
+                print(f"business {self.index}")
+    """
+    service = new_service({"shop.py": source})
+    os.mkfifo(service.home / "slow")
+    service.start("shop:Orders", "--preload", wait_until="imports the code")
+    gate = os.open(service.home / "slow", os.O_RDWR)
+    (worker,) = _waiting_workers(service)
+    assert shown(service)["groups"][0]["workers"][0]["state"] == "forking"
+    os.write(gate, b"x")
+    service.wait_for("business 0")
+    assert pids(service) == {worker}
+    os.close(gate)
+    (service.home / "slow").unlink()
+    assert ask(service, "stop")["status"] == 0
+    assert service.wait() == 0
+
+
+def _waiting_workers(service: Service) -> list[int]:
+    """Return the pids of workers that wait to be told to go, by their title."""
+    found: list[int] = []
+
+    def waits() -> None:
+        found[:] = [
+            pid
+            for pid in service.alive()
+            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"naruto: worker ")
+            and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+        ]
+        assert found
+
+    eventually(waits)
+    return found
