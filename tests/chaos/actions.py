@@ -51,6 +51,11 @@ def down(scene: Scene) -> bool:
     return not scene.up
 
 
+def preloaded(scene: Scene) -> bool:
+    """Workers are forked by moulds."""
+    return scene.plan.preload
+
+
 def frozen(scene: Scene) -> bool:
     """Somebody is under SIGSTOP."""
     return bool(scene.frozen)
@@ -81,6 +86,7 @@ ACTIONS = (
     Action(mischief.freeze_worker, (up,), 3),
     Action(mischief.thaw, (up, frozen), 4),
     Action(mischief.kill_child, (up,), 2),
+    Action(mischief.kill_mould, (up, preloaded), 6),
     Action(mischief.fill_worker_pipe, (up,), 3),
     Action(mischief.garbage_to_master, (up,), 3),
     Action(mischief.flood_master, (up,), 1),

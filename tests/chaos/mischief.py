@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable
 from random import Random
 
-from tests.chaos import asking
+from tests.chaos import asking, oracle
 from tests.chaos.scene import Scene
 from tests.service import eventually, wait_gone
 
@@ -113,6 +113,18 @@ def kill_child(scene: Scene, chance: Random) -> str:
         return NOBODY
     os.kill(child, chance.choice([signal.SIGKILL, signal.SIGTERM]))
     return f"pid {child}"
+
+
+def kill_mould(scene: Scene, chance: Random) -> str:
+    """Kill a mould, perhaps with somebody asked for."""
+    found = sorted(oracle.moulds(scene.master))
+    if not found:
+        return NOBODY
+    if chance.random() < 0.5:
+        scene.service.echo("\nreload\n")
+        scene.forget_outcome()
+    os.kill(chance.choice(found), signal.SIGKILL)
+    return f"pid {found}"
 
 
 def fill_worker_pipe(scene: Scene, chance: Random) -> str:

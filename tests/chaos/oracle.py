@@ -88,7 +88,7 @@ def _owns(scene: Scene, workers: list[Worker]) -> None:
     zombies = [pid for pid, state in born.items() if state == "Z"]
     assert not zombies, f"zombies: {zombies}"
     # What a worker has left may have become the master's child, which then reaps it.
-    strays = set(born) - pids - set(ledger.children(scene.ledger))
+    strays = set(born) - pids - set(ledger.children(scene.ledger)) - moulds(scene.master)
     assert not strays, f"children of the master that are no workers: {strays}"
     pipes = {f"{worker.who}.pipe" for worker in workers}
     there = {path.name for path in scene.service.run_dir.iterdir()} - {
@@ -112,6 +112,12 @@ def _no_orphan_trees(scene: Scene, living: set[str]) -> None:
         if pid in alive and who not in living
     }
     assert not left, f"children of workers that are dead: {left}"
+
+
+def moulds(master: int) -> set[int]:
+    """Return the pids of a master's moulds."""
+    named = _named({pid for pid, _ in _children_of(master)})
+    return {pid for pid, name in named.items() if name.startswith("naruto: mould ")}
 
 
 def _children_of(master: int) -> Iterator[tuple[int, str]]:
@@ -147,7 +153,7 @@ def _keeps_descriptors(scene: Scene) -> None:
         except OSError:
             continue  # closed meanwhile
     number = len([link for link in links if "naruto-scoreboard" not in link])
-    number -= 2 * len(scene.workers())
+    number -= 2 * len(scene.workers()) + 2 * len(moulds(scene.master))
     first = scene.descriptors.setdefault(scene.master, number)
     assert number <= first, f"{number} descriptors beside the workers', {first} before: {links}"
 

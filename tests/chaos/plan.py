@@ -39,12 +39,14 @@ class Plan:
 
     Attributes:
         interval, stop_timeout, min_uptime: Seconds.
+        preload: Whether each group has a mould.
     """
 
     groups: Mapping[str, GroupPlan]
     interval: float
     stop_timeout: float
     min_uptime: float
+    preload: bool = False
 
     @classmethod
     def drawn(cls, chance: Random) -> Plan:
@@ -55,6 +57,7 @@ class Plan:
             interval=chance.choice([0.001, 0.005, 0.02]),
             stop_timeout=chance.choice([0.3, 0.6, 15.0]),
             min_uptime=chance.choice([0.001, 0.001, 0.2]),
+            preload=chance.random() < 0.3,
         )
 
     def changed(self, chance: Random) -> Plan:
@@ -81,7 +84,7 @@ class Plan:
         lines = [
             f'name = "chaos"\ndirectory = "{directory}"\nlog_file = "{log}"',
             f"interval = {self.interval}\nstop_timeout = {self.stop_timeout}",
-            f"min_uptime = {self.min_uptime}",
+            f"min_uptime = {self.min_uptime}\npreload = {str(self.preload).lower()}",
         ]
         for name, group in self.groups.items():
             lines += [
