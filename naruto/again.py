@@ -111,7 +111,7 @@ class CommandLine:
         """Become the program of today, under the same pid, which goes on with everything.
 
         Args:
-            state: The descriptor of what is handed over.
+            state: The descriptor of what is handed over; closed where that fails.
             kept: Every other descriptor that must stay open.
 
         Raises:
@@ -122,7 +122,8 @@ class CommandLine:
         try:
             self._exec({UPGRADE: json.dumps({"pid": os.getpid(), "state": state})})
         except OSError:
-            for fd in (state, *kept):
+            os.close(state)
+            for fd in kept:
                 os.set_inheritable(fd, False)
             raise
 

@@ -32,12 +32,11 @@ def in_foreground(source: Source, settings: Settings, *, embedded: bool) -> int:
     """
     if threading.current_thread() is not threading.main_thread():
         raise NarutoError("a service must be run in the main thread: it takes signals")
-    if settings.log_file is not None:
-        os.close(_open_log(settings.log_file))
+    restart, handed = Restart.inherited(), _handed_over()
+    if settings.log_file is not None and not (restart or handed):
+        os.close(_open_log(settings.log_file, settings))
     log_for = partial(_foreground_log, embedded=embedded)
-    return _supervise(
-        source, settings, log_for, Restart.inherited(), _handed_over(), embedded=embedded
-    )
+    return _supervise(source, settings, log_for, restart, handed, embedded=embedded)
 
 
 def as_daemon(source: Source, settings: Settings, *, wait: bool) -> int:
@@ -65,7 +64,7 @@ def as_daemon(source: Source, settings: Settings, *, wait: bool) -> int:
     # Until the daemon has said who it is, Ctrl-C could not end it.
     signal.pthread_sigmask(signal.SIG_BLOCK, _INT)
     try:
-        is_daemon, pipe = daemon.detach(_open_log(log_path(settings)))
+        is_daemon, pipe = daemon.detach(_open_log(log_path(settings), settings))
         if is_daemon:
             _be_daemon(source, settings, [pipe])
         return _await_start(pipe, settings, wait)
@@ -75,7 +74,7 @@ def as_daemon(source: Source, settings: Settings, *, wait: bool) -> int:
 
 def as_probe(settings: Settings) -> NoReturn:
     """Check that the program still starts, for the master that wants to restart it."""
-    from .checking import check_here
+    from .checking import check
 
     identity = f"{settings.name} in {rundir.place(settings.name, settings.run_dir)}"
     try:
@@ -83,7 +82,7 @@ def as_probe(settings: Settings) -> NoReturn:
             raise SettingsError(
                 f"it would be {identity}, and it is {os.environ[PROBE]}: stop it and start anew"
             )
-        check_here(settings)
+        check(settings)
         if state := os.environ.get(PROBED_STATE):
             _read_handover(int(state))
     except NarutoError as error:
@@ -166,11 +165,11 @@ def _supervise(
     return status
 
 
-def _open_log(path: str) -> int:
+def _open_log(path: str, settings: Settings) -> int:
     """Open the log, or refuse to start without it."""
     try:
         os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
-        return daemon.open_log(path)
+        return daemon.open_log(path, _log_owner(settings))
     except OSError as error:
         raise SettingsError(
             f"log file {path}: {error.strerror}; name another with --log-file"

@@ -77,14 +77,22 @@ def open_for(process: str, to: LogTo) -> Callable[[], None]:
     sink = Sink(process, to.path, _colored(to.path), patience, to.owner)
     sink.moderates = process == "master"
     sink.open()
+    _sinks.append(sink)
     number = logger.add(sink, level=to.level, format="{message}", catch=False)
 
     def close() -> None:
         logger.remove(number)
+        _sinks.remove(sink)
         if default:
             logger.add(sys.stderr)
 
     return close
+
+
+def rename(process: str) -> None:
+    """Log under another name, in a fork of a process that has opened its log here."""
+    for sink in _sinks:
+        sink.process = process
 
 
 def _remove_default() -> bool:
@@ -105,6 +113,7 @@ def forget_all() -> None:
     One with a queue would block for ever once the process that empties it is gone.
     """
     logger.remove()
+    _sinks.clear()
 
 
 def _has_room(fd: int, patience: float) -> bool:
@@ -123,8 +132,11 @@ def _colored(path: str | None) -> bool:
     return path is None and "NO_COLOR" not in os.environ and os.isatty(2)
 
 
-WARNING = 30
-"""The number of the level from which on records are warnings: loguru's."""
+MODERATED = (30, 50)
+"""Levels that are: loguru's numbers of WARNING and CRITICAL. Each error is an answer."""
+
+MOST_CAUSES = 1000
+"""How many different warnings are given within a minute."""
 
 EACH = "each"
 """The cause of what is to be said each time, though it is the same text."""
@@ -196,7 +208,7 @@ class Sink:
     def _left_out(self, record: Record) -> int | None:
         """Return how many warnings like this one were left out; None to leave it out too."""
         ours = (record["name"] or "").startswith("naruto.")
-        if not ours or record["level"].no < WARNING:
+        if not ours or record["level"].no not in MODERATED:
             return 0
         cause = record["extra"].get("cause") or (self.moderates and record["message"])
         if not cause or cause == EACH:
@@ -206,7 +218,10 @@ class Sink:
         if warned is not None and now < warned.until:
             warned.times += 1
             return 0 if warned.times <= self.burst else None
-        self._warned = {c: w for c, w in self._warned.items() if now < w.until}
+        if len(self._warned) >= MOST_CAUSES:
+            self._warned = {c: w for c, w in self._warned.items() if now < w.until}
+        if len(self._warned) >= MOST_CAUSES:
+            return None  # somebody writes garbage as fast as it is read
         self._warned[cause] = Warned(now + MINUTE)
         return max(0, warned.times - self.burst) if warned else 0
 
@@ -242,21 +257,16 @@ class Sink:
         if self._fd is not None and not self._moved(self._fd):
             return self._fd
         try:
-            new = open_log(self.path)
+            new = open_log(self.path, self.owner)
         except OSError:
             if self._fd is None:
                 raise
             return self._fd  # moved, and no right to make a new one: still better than none
-        self._give_to_owner(new)
         old, self._fd = self._fd, new
         if old is not None:
             self._redirect(old, new)
             os.close(old)
         return new
-
-    def _give_to_owner(self, fd: int) -> None:
-        if self.owner is not None and os.geteuid() == 0:
-            os.fchown(fd, self.owner, -1)
 
     def _moved(self, fd: int) -> bool:
         assert self.path is not None
@@ -271,3 +281,7 @@ class Sink:
         for standard in (1, 2):
             if os.path.samestat(os.fstat(standard), os.fstat(old)):
                 os.dup2(new, standard)
+
+
+_sinks: list[Sink] = []
+"""What this process logs into; loguru doesn't give back what it was given."""

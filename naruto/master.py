@@ -109,7 +109,7 @@ class MasterProcess(Process):
             stack.callback(self._uninstall)
             self._parent = self._watch_parent(stack)
             self._descriptors = limits.raise_descriptors()
-            stack.callback(limits.restore_descriptors, self._descriptors)
+            stack.callback(lambda: limits.restore_descriptors(self._descriptors))
             self._move_in(stack)
             self._loop()
         assert self.exit is not None
@@ -160,8 +160,8 @@ class MasterProcess(Process):
         self._state = State(next_serial=self._premises.first_serial)
         identity = f"{self.name} in {self._premises.rundir.path}"
         self._probe = Probe(self._command_line, identity)
-        known = handed.strays if handed else {}
-        self._strays = Strays.watched(adopt=not self._embedded, known=known)
+        where = self._premises.rundir.path
+        self._strays = Strays.watched(where, adopt=not self._embedded)
         self._replies = Replies(self._premises.rundir, self._watch, self._premises.spare)
         moulds = Moulds(self._premises, self._watch, self.name, self._born, self._unborn)
         self._crew = Crew(self._premises, self._nursery().cradle, self._watch, moulds)

@@ -181,10 +181,10 @@ def list_(as_json: bool) -> int:
 @_told
 def config(target: str | None, config: str | None, check: bool, **given: Any) -> int:
     """Show the settings that are in effect, and where each comes from."""
-    from ..checking import check_in_child
+    from ..checking import check as load_targets
 
     manager = Manager(target, config=config, **given)
-    attributes = check_in_child(manager.settings)
+    attributes = load_targets(manager.settings)
     if check:
         click.echo(f"{manager.settings.name}: the settings are good, and the targets load")
     else:

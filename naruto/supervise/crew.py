@@ -42,7 +42,7 @@ class Crew:
         watch: Waits for pipes that are full.
         moulds: Fork the workers of groups that are preloaded.
         members: Whoever is alive, or was asked for; pid 0 until it's born.
-        unclaimed: Deaths of whom nobody knows, while there are moulds.
+        unclaimed: Deaths of whom nobody knows, while a mould has yet to tell of births.
     """
 
     premises: Premises
@@ -209,7 +209,9 @@ class Crew:
         """Clear away a worker that was reaped; None if it was no worker."""
         who = self.pids.pop(ended.pid, None)
         if who is None:
-            if self.moulds.pids:  # its mould may only be about to tell of its birth
+            if not self.moulds.owes_answers:
+                self.unclaimed.clear()
+            else:  # its mould may only be about to tell of its birth
                 self.unclaimed[ended.pid] = ended
             return None
         child = self.members.pop(who)

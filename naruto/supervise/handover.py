@@ -76,6 +76,7 @@ class Handover:
         ears: What each of the master's pipes has begun to say.
         replies: Answers on their way: descriptor, the rest, and when it's dropped.
         strays: When each stray will be killed.
+        inherited: Children of this process that are none of the service's.
         clients: Who waits for the end of the upgrade.
         descriptors: The limits that workers go back to.
         started_in: The real path of where the first master was started.
@@ -98,6 +99,7 @@ class Handover:
     members: tuple[Member, ...]
     moulds: tuple[HandedMould, ...]
     strays: Mapping[int, float]
+    inherited: frozenset[int]
     unclaimed: Mapping[int, children.Ended]
     replies: tuple[tuple[int, bytes, float], ...]
     clients: tuple[str, ...]

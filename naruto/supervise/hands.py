@@ -6,7 +6,6 @@ goes back to the core as an event.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -90,19 +89,22 @@ class Hands:
             text = "the master is part of a program: only what naruto start runs is upgraded"
             self.tell(events.Probed(False, text))
             return
-        state = self.handover(()).write() if effect.verb == "upgrade" else None
+        try:
+            state = self.handover(()).write() if effect.verb == "upgrade" else None
+        except Exception as error:  # no memory, no descriptor, or what can't be written
+            self.tell(events.Probed(False, f"what is handed over can't be written: {error}"))
+            return
         if (failed := self.probe.start(state)) is not None:
             self.tell(failed)
 
     def upgrade(self, effect: effects.Upgrade) -> None:
         """Become the program of today; where the kernel won't have it, go on as we are."""
         handed = self.handover(effect.clients)
-        state = handed.write()
-        log.write("INFO", f"master of {self.service} hands over")
         try:
+            state = handed.write()
+            log.write("INFO", f"master of {self.service} hands over")
             self.command_line.upgrade(state, handed.kept)
         except OSError as error:
-            os.close(state)
             log.write("ERROR", f"upgrade failed: {error}")
             for client in effect.clients:
                 self.answer(effects.Answer(client, 1, f"upgrade failed: {error}"))

@@ -97,7 +97,6 @@ class Moulds:
     unborn: Callable[[Child, str, bool], None]
     _all: dict[Key, Mould] = attrs.field(factory=dict)
     _made: int = 0
-    _dead: set[bytes] = attrs.field(factory=set)
 
     def handed(self) -> tuple[HandedMould, ...]:
         """Return what the next program has to know of each."""
@@ -197,7 +196,9 @@ class Moulds:
             elif "pid" in answer:
                 self.born(mould.asked.pop(answer["worker"]), answer["pid"])
             else:
-                self.unborn(mould.asked.pop(answer["worker"]), answer["error"], False)
+                self.unborn(
+                    mould.asked.pop(answer["worker"]), answer["error"], answer["by_code"]
+                )
             mould.hurry()
 
     def bury(self, ended: children.Ended) -> bool:
@@ -207,7 +208,6 @@ class Moulds:
             return False
         self._answers(mould)  # what it has still said
         del self._all[mould.key]
-        self._dead.add(inside.title(mould.title, "").encode())
         words = lastwords.read(mould.words)
         how = mould.why or f"ended with {in_words(ended.code, ended.signal)}"
         level = "DEBUG" if mould.why == UNNEEDED else "ERROR"
@@ -217,17 +217,19 @@ class Moulds:
         self._close(mould)
         return True
 
-    def kill_half_born(self) -> None:
+    def kill_half_born(self, known: set[int]) -> None:
         """Kill children of ours that a mould has forked and did not live to tell of.
+
+        Args:
+            known: Those of whom it has told, and the moulds that live.
 
         They still have its title. Nobody has told them to begin, so no loop is cut. One that
         is handed over may come late: after each end somebody looks.
         """
-        for pid in subreaper.children() if self._dead else ():
-            shown = subreaper.title_of(pid).rstrip(b"\0")  # perhaps only its beginning
-            if shown.startswith(b"naruto: mould ") and any(
-                shown.startswith(title) for title in self._dead
-            ):
+        living = [inside.title(m.title, "").encode() for m in self._all.values()]
+        for pid in set(subreaper.children()) - known if self._made else ():
+            shown = subreaper.title_of(pid)
+            if shown.startswith(b"naruto: mould ") and not shown.startswith(tuple(living)):
                 os.kill(pid, signal.SIGKILL)
 
     def kill_late(self, now: float) -> None:
@@ -255,6 +257,11 @@ class Moulds:
     def next_alarm(self) -> float:
         """When to look again, on the monotonic clock; infinity where nothing is pending."""
         return min((m.late_at for m in self._all.values() if not m.why), default=math.inf)
+
+    @property
+    def owes_answers(self) -> bool:
+        """Some mould was asked for a worker, and has not told of it yet."""
+        return any(mould.asked for mould in self._all.values())
 
     @property
     def pids(self) -> set[int]:

@@ -54,4 +54,5 @@ class Nursery:
             descriptors=self.descriptors,
             board=premises.board,
             log_to=self.log_for(generation.settings),
+            adopts=not self.embedded,
         )

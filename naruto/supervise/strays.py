@@ -38,22 +38,29 @@ class Strays:
 
     Attributes:
         adopts: The master is a subreaper; embedded in a program it is none.
+        run_dir: The run directory, which is part of every mark.
+        inherited: Children that this process had before it was a master: none of the
+            service's.
     """
 
     adopts: bool
+    run_dir: str
+    inherited: frozenset[int] = frozenset()
     _kill_at: dict[int, float] = attrs.field(factory=dict)
+    _left: set[int] = attrs.field(factory=set)
 
     @classmethod
-    def watched(cls, *, adopt: bool, known: Mapping[int, float]) -> Strays:
-        """Begin to adopt, if that is wanted.
+    def watched(cls, run_dir: str, *, adopt: bool) -> Strays:
+        """Begin to adopt, if that is wanted: become a subreaper."""
+        if not adopt:
+            return cls(adopt, run_dir)
+        subreaper.become()
+        return cls(adopt, run_dir, frozenset(subreaper.children()))
 
-        Args:
-            adopt: Become a subreaper.
-            known: Those whom this process had before an upgrade, and when to kill them.
-        """
-        if adopt:
-            subreaper.become()
-        return cls(adopt, dict(known))
+    def take_over(self, inherited: frozenset[int], kill_at: Mapping[int, float]) -> None:
+        """Go on with those whom this process had before an upgrade."""
+        self.inherited = inherited
+        self._kill_at.update(kill_at)
 
     def left_by(self, pid: int) -> None:
         """Ask the process group of a worker that has just ended, while its zombie pins it."""
@@ -73,7 +80,7 @@ class Strays:
             return
         names = [str(who) for who in living]
         for pid in self._unknown(known):
-            whose = _owner(pid)  # perhaps only its beginning: a title has little room
+            whose = self._owner(pid)  # perhaps only its beginning: a title has little room
             if whose and not any(name.startswith(whose) for name in names):
                 self._ask(pid, f"left behind by {whose}")
 
@@ -83,9 +90,22 @@ class Strays:
             for pid in self._unknown(known):
                 self._ask(pid, "left behind")
 
+    def _owner(self, pid: int) -> str:
+        """Return the id of the worker whose descendant this is, as its mark or title has it.
+
+        The mark of a worker of another service, of one inside of which this one was started,
+        says nothing.
+        """
+        where, _, pipe = _mark(pid).rpartition("/")
+        if where == self.run_dir:
+            return pipe.removesuffix(".pipe")
+        match = _TITLE.match(subreaper.title_of(pid).decode(errors="replace"))
+        return match[1] if match else ""
+
     def _unknown(self, known: set[int]) -> set[int]:
         try:
-            return set(subreaper.children()) - known - self._kill_at.keys()
+            found = set(subreaper.children()) - known - self._kill_at.keys()
+            return found - self._left - self.inherited
         except OSError as error:  # no descriptors left: the next death looks again
             log.write("WARNING", f"strays can't be looked for: {error}", "strays")
             return set()
@@ -101,12 +121,18 @@ class Strays:
     def kill_late(self, now: float) -> None:
         """Kill whoever has not ended within the grace."""
         for pid in [pid for pid, at in self._kill_at.items() if at <= now]:
+            if pid in self._left:
+                log.write("ERROR", f"pid {pid} can't be ended, and is left alone")
+                del self._kill_at[pid]
+                continue
             log.write("WARNING", f"pid {pid} has not ended within {GRACE:g} s and is killed")
-            self._kill_at[pid] = math.inf
+            self._kill_at[pid] = now + GRACE
+            self._left.add(pid)
             _send(pid, signal.SIGKILL)
 
     def buried(self, pid: int) -> bool:
         """Forget one that was reaped; return whether it was one of ours."""
+        self._left.discard(pid)
         return self._kill_at.pop(pid, None) is not None
 
     @property
@@ -147,12 +173,9 @@ def leave_nobody(mark: str) -> None:
         return  # it has never had a child, so it need not look at everybody there is
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
-    ours = subreaper.title_of(os.getpid())
     for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            pid = int(name)
-            if _mark(pid) == mark or (subreaper.title_of(pid) == ours != b""):
-                _send(pid, signal.SIGTERM)
+        if name.isdigit() and int(name) != os.getpid() and _mark(int(name)) == mark:
+            _send(int(name), signal.SIGTERM)
 
 
 def _mark(pid: int) -> str:
@@ -161,14 +184,6 @@ def _mark(pid: int) -> str:
         if name == MARK.encode():
             return value.decode(errors="replace")
     return ""
-
-
-def _owner(pid: int) -> str:
-    """Return the id of the worker whose descendant this is, as its mark or title has it."""
-    if mark := _mark(pid):
-        return os.path.basename(mark).removesuffix(".pipe")
-    match = _TITLE.match(subreaper.title_of(pid).decode(errors="replace"))
-    return match[1] if match else ""
 
 
 def _send(pid: int, number: signal.Signals) -> None:

@@ -73,6 +73,7 @@ class Succession:
             members=self.crew.handed(),
             moulds=self.crew.moulds.handed(),
             strays=self.strays.handed,
+            inherited=self.strays.inherited,
             unclaimed=self.crew.unclaimed,
             replies=self.replies.handed(),
             clients=clients,
@@ -88,6 +89,7 @@ class Succession:
         self.crew.take_over(handed.members)
         self.crew.moulds.take_over(handed.moulds, self.crew.members)
         self.crew.unclaimed.update(handed.unclaimed)
+        self.strays.take_over(handed.inherited, handed.strays)
         self.replies.take_over(handed.replies)
         for client in handed.clients:
             self.replies.send(client, {"status": 0, "text": text, "embedded": False})

@@ -46,7 +46,7 @@ class Undertaker:
         self.hear()
         for one in ended:
             self.bury(one)
-        self.crew.moulds.kill_half_born()
+        self.crew.moulds.kill_half_born(self._ours())
         self.strays.gather(self._ours(), set(self.crew.members))
 
     def leftovers(self) -> None:

@@ -44,10 +44,23 @@ def detach(log: int) -> tuple[bool, int]:
     return True, writer
 
 
-def open_log(path: str) -> int:
-    """Open a log file to append to; a FIFO must have its reader, and never blocks."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    return os.open(path, flags, 0o640)
+def open_log(path: str, owner: int | None = None) -> int:
+    """Open a log file to append to; a FIFO must have its reader, and never blocks.
+
+    Args:
+        path: Where it is.
+        owner: Whose it shall be (a uid), if root has to make it. What is there already stays
+            whose it is: it may be a link that somebody has put there.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    if owner is not None and os.geteuid() == 0:
+        try:
+            fd = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640)
+        except FileExistsError:
+            return os.open(path, flags)
+        os.fchown(fd, owner, -1)
+        return fd
+    return os.open(path, flags | os.O_CREAT, 0o640)
 
 
 def _redirect(log: int) -> None:

@@ -57,7 +57,7 @@ class Reading:
     working_on: str
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Line:
     """One worker's own line.
 
@@ -104,7 +104,7 @@ class Line:
         return Reading(doing, n[LOOPS], n[ERRORS], *times, text)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Segment:
     """Some lines in one piece of shared memory."""
 

@@ -43,6 +43,7 @@ class Cradle:
         foreign: Descriptors of the master's to close.
         ignored: Signals that were ignored when the master started.
         descriptors: The limits to go back to.
+        adopts: The master is a subreaper: it inherits who is handed over.
     """
 
     service: str
@@ -56,6 +57,7 @@ class Cradle:
     descriptors: tuple[int, int]
     board: Scoreboard
     log_to: LogTo
+    adopts: bool = True
 
 
 def live(child: Child, cradle: Cradle, loaded: type[WorkerProcess] | None = None) -> NoReturn:
@@ -114,11 +116,14 @@ def _worker(
     who = child.id
     stacks.arm(child.last_words)
     dispositions.become_worker(mailbox.leave_by_signal, cradle.ignored)
-    open_log(f"{who.group}-{who.index}", cradle.log_to)
+    name = f"{who.group}-{who.index}"
     os.environ[MARK] = child.pipe
     if loaded is None:
+        open_log(name, cradle.log_to)
         take_what_is_given(cradle.group)
         register_exits()
+    else:  # it may have no right to open the file any more
+        log.rename(name)
     born: list[WorkerProcess] = []
     os.register_at_fork(after_in_child=lambda: _disown(born, mailbox, child, cradle))
     cls = loaded or load(cradle)
@@ -156,15 +161,27 @@ def take_what_is_given(group: GroupSettings) -> None:
     Raises:
         SettingsError: The system refuses; nobody works with more rights than were asked for.
     """
+    try:
+        rights.set_limits(group.limits)
+        if group.nice is not None:
+            rights.set_nice(group.nice)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"group {group.name}: {error}") from None
+    take_environment_and_rights(group)
+
+
+def take_environment_and_rights(group: GroupSettings) -> None:
+    """Take what user code is imported with, by a worker and by whoever only checks.
+
+    Raises:
+        SettingsError: The system refuses.
+    """
     os.environ.update(group.environment)
     if "TZ" in group.environment:
         time.tzset()
     if group.umask is not None:
         os.umask(group.umask)
     try:
-        rights.set_limits(group.limits)
-        if group.nice is not None:
-            rights.set_nice(group.nice)
         rights.become(group.user, group.group)
     except (OSError, ValueError) as error:
         raise SettingsError(f"group {group.name}: {error}") from None

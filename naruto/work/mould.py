@@ -81,9 +81,9 @@ def _serve(
         if not data:
             return
         request = json.loads(data)
-        answer = {"worker": request["worker"]}
+        answer: dict[str, Any] = {"worker": request["worker"]}
         try:
-            pid = _fork()
+            pid = _fork(cradle.adopts)
             if pid == 0:
                 channel.close()
                 os.close(words)
@@ -91,6 +91,7 @@ def _serve(
             answer["pid"] = pid
         except Exception as error:
             answer["error"] = f"fork in the mould: {error}"
+            answer["by_code"] = isinstance(error, RuntimeError)
         for fd in fds:
             os.close(fd)
         channel.send(json.dumps(answer).encode())
@@ -119,11 +120,17 @@ def _be_worker(
         os._exit(1)
 
 
-def _fork() -> int:
-    """Fork a child for the master; return 0 in it."""
+def _fork(adopts: bool) -> int:
+    """Fork a child for the master; return 0 in it.
+
+    Args:
+        adopts: The master would inherit one that is handed over.
+    """
     try:
         return sibling.fork_sibling()
     except (RuntimeError, OSError):
+        if not adopts:
+            raise
         return _fork_and_hand_over()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -72,8 +73,8 @@ def test_what_workers_are_given(new_service: NewService) -> None:
     """Tables, masks and codes are shown as they may be written; a directory is the group's."""
     toml = 'exit_codes = [0, 2]\nenvironment.TZ = "UTC"\n' + SETTINGS.replace("    ", "")
     toml += 'directory = "elsewhere"\nenvironment.B = "two words"\n'
-    service = new_service({"shop.py": SHOP, "naruto.toml": toml})
-    (service.home / "elsewhere").mkdir()
+    files = {"shop.py": SHOP, "elsewhere/shop.py": SHOP, "naruto.toml": toml}
+    service = new_service(files)
     shown = _shown(service, "--limits", "core=0 nproc=unlimited", NARUTO_UMASK="27")
     assert shown["groups.mail.limits"] == ("core=0 nproc=unlimited", "command line")
     assert shown["groups.mail.environment"] == ("TZ=UTC B='two words'", "naruto.toml")
@@ -164,3 +165,21 @@ def test_bad_settings(new_service: NewService, workers: str) -> None:
     done = service.naruto("config", "--check", "shop:poll", "--workers", workers)
     assert done.returncode == 2 and f"--workers {workers}" in done.stderr
     assert not (service.home / "loaded").exists()
+
+
+def test_a_target_is_loaded_with_what_its_group_is_given(new_service: NewService) -> None:
+    """Environment and user are the group's: who checks has no more rights than who works."""
+    source = """
+        import os
+        assert os.environ["DB"] == "here"
+        print(f"imported by {os.geteuid()}", file=open("/dev/stderr", "w"))
+
+        def poll():
+            pass
+    """
+    service = new_service({"shop.py": source})
+    service.home.chmod(0o755)
+    done = service.naruto("config", "--check", "shop:poll", "--environment", "DB=here")
+    assert done.returncode == 0, done.stderr
+    assert f"imported by {os.geteuid()}" in done.stderr
+    assert service.naruto("config", "--check", "shop:poll").returncode == 1

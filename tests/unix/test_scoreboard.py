@@ -8,7 +8,17 @@ from collections.abc import Iterator
 import pytest
 
 from naruto.unix import scoreboard
-from naruto.unix.scoreboard import BEGAN, BUSY, ERRORS, LONGEST, LOOPS, STATE, Doing, Line
+from naruto.unix.scoreboard import (
+    BEGAN,
+    BUSY,
+    ERRORS,
+    LONGEST,
+    LOOPS,
+    STATE,
+    Doing,
+    Line,
+    Scoreboard,
+)
 from tests.unix.forked import in_child
 
 
@@ -135,3 +145,14 @@ def test_closed_nothing_is_left_of_it() -> None:
     assert set(os.listdir("/proc/self/fd")) == before
     with pytest.raises(ValueError, match="released"):
         line.numbers[LOOPS] = 1
+
+
+def test_lines_are_kept_by_place_and_not_by_content() -> None:
+    """After an exec the line of a worker that has written nothing yet stays its own."""
+    board = Scoreboard()
+    taken = [board.take() for _ in range(3)]
+    places = [board.place_of(line) for line in taken]
+    kept = Scoreboard.kept(board.descriptors, places)
+    again = {kept.place_of(kept.take()) for _ in range(8)}
+    assert not again & set(places)
+    assert [kept.place_of(kept.line_of(place)) for place in places] == places
