@@ -272,7 +272,8 @@ WAITER = """
                 pass
 
     threading.Thread(target=wait_for_all, daemon=True).start()
-    status = Manager("shop:poll", run_dir="run", log_level="info", workers=2, min_uptime="1ms").run()
+    options = {"run_dir": "run", "log_level": "info", "workers": 2, "min_uptime": "1ms"}
+    status = Manager("shop:poll", **options).run()
     print("after", status, flush=True)
 """
 """A program whose thread takes the status of every child, naruto's included."""
