@@ -167,15 +167,25 @@ def ask_leftovers(run_dir: str, living: Collection[WorkerId]) -> None:
                 _send(int(name), signal.SIGTERM)
 
 
-def leave_nobody(mark: str) -> None:
-    """Ask whatever a worker has started to end: its master is dead, and it ends itself."""
+def leave_nobody(mark: str, title: str) -> None:
+    """Ask whatever a worker has started to end: its master is dead, and it ends itself.
+
+    Args:
+        mark: What stands in the environment of all that it has exec'd.
+        title: Its own, which all that it has only forked still have. One that was cut off,
+            for want of room, might be anybody's, and proves nothing.
+    """
     if not subreaper.children() and not resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt:
         return  # it has never had a child, so it need not look at everybody there is
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
+    own = title.encode()
+    whole = subreaper.title_of(os.getpid()).rstrip(b"\0") == own
     for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid() and _mark(int(name)) == mark:
-            _send(int(name), signal.SIGTERM)
+        if name.isdigit() and (pid := int(name)) != os.getpid():
+            forked = whole and subreaper.title_of(pid).rstrip(b"\0") == own
+            if forked or _mark(pid) == mark:
+                _send(pid, signal.SIGTERM)
 
 
 def _mark(pid: int) -> str:

@@ -86,7 +86,7 @@ def live(child: Child, cradle: Cradle, loaded: type[WorkerProcess] | None = None
         _last_words(child, formatted(error))
     finally:
         _say_done(mailbox)
-        _end(status, child.pipe if mailbox.order == ORPHANED else "")
+        _end(status, (child, cradle) if mailbox.order == ORPHANED else None)
 
 
 def _say_done(mailbox: Mailbox) -> None:
@@ -250,12 +250,12 @@ def close_all(descriptors: Iterable[int]) -> None:
         os.closerange(first, last + 1)
 
 
-def _end(status: int, alone: str) -> NoReturn:
+def _end(status: int, alone: tuple[Child, Cradle] | None) -> NoReturn:
     """End as an interpreter would: threads, atexit, buffers; and then at once.
 
     Args:
         status: The exit status.
-        alone: Our mark, where the master is dead, so that nobody else will see to what
+        alone: Who we are, where the master is dead, so that nobody else will see to what
             we leave behind.
     """
     try:
@@ -268,5 +268,6 @@ def _end(status: int, alone: str) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     if alone:
-        leave_nobody(alone)
+        child, cradle = alone
+        leave_nobody(child.pipe, f"naruto: worker {child.id} {cradle.service}")
     os._exit(status & 0xFF)

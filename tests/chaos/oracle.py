@@ -98,7 +98,8 @@ def _owns(scene: Scene, workers: list[Worker]) -> None:
     deleted = {f"{who}.pipe" for who in scene.pipeless}
     assert there <= pipes, f"left in the run directory: {there - pipes}"
     assert pipes - there <= deleted, f"FIFOs that are not there: {pipes - there - deleted}"
-    others = scene.service.alive() - pids - {scene.master} - set(ledger.children(scene.ledger))
+    known = pids | {scene.master} | set(ledger.children(scene.ledger)) | moulds(scene.master)
+    others = scene.service.alive() - known
     assert not others, f"alive, and nobody knows why: {_named(others)}"
     if TREE_IS_CLEANED:
         _no_orphan_trees(scene, {worker.who for worker in workers})
