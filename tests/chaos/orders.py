@@ -61,6 +61,8 @@ def reloaded(scene: Scene, outcome: Outcome, groups: tuple[str, ...] = ()) -> No
     if outcome.status == 0:
         assert scene.linked.fault == "", f"0 for code that is broken in: {scene.linked.fault}"
         scene.possible = [scene.wanted_now(groups)]
+        if scene.unawaited:  # a reload of all groups may have found this code as well
+            scene.forget_outcome()
 
 
 def deploy_good(scene: Scene, chance: Random) -> str:
