@@ -30,10 +30,22 @@ class Process(ABC):
         """Loop until told to end; return the exit status."""
 
     def set_title(self, *words: str) -> None:
-        """Set what ps(1) shows; what is cut off where there's little room comes last."""
-        # Without it /proc/PID/environ would be emptied, where others look for settings.
-        os.environ.setdefault("SPT_NOENV", "1")
-        from setproctitle import setproctitle
+        """Let ps(1) show what this process is."""
+        show(title(self.kind, *words))
 
-        title = " ".join(("naruto:", self.kind, *words))
-        setproctitle(title.encode(errors="replace").decode())  # a path may be no UTF-8
+
+def title(kind: str, *words: str) -> str:
+    """Return what ps(1) shows of a process of naruto's.
+
+    What is cut off where there's little room comes last.
+    """
+    return " ".join(("naruto:", kind, *words))
+
+
+def show(text: str) -> None:
+    """Let ps(1) show a text for this process."""
+    # Without it /proc/PID/environ would be emptied, where others look for settings.
+    os.environ.setdefault("SPT_NOENV", "1")
+    from setproctitle import setproctitle
+
+    setproctitle(text.encode(errors="replace").decode())  # a path may be no UTF-8

@@ -60,17 +60,17 @@ class Crew:
         place_of = self.premises.board.place_of
         return tuple(
             Member(
-                child.id,
-                child.generation,
-                child.pid,
-                child.outbox.fd,
-                child.outbox.waiting,
-                child.last_words,
-                place_of(child.line),
-                child.killed,
-                child.stopped,
-                child.stack_from,
-                tuple(child.early),
+                id=child.id,
+                generation=child.generation,
+                pid=child.pid,
+                inbox=child.outbox.fd,
+                waiting=child.outbox.waiting,
+                last_words=child.last_words,
+                place=place_of(child.line),
+                killed=child.killed,
+                stopped=child.stopped,
+                stack_from=child.stack_from,
+                early=tuple(child.early),
             )
             for child in self.members.values()
         )
@@ -79,17 +79,17 @@ class Crew:
         """Go on with those whom this process had before an upgrade."""
         for m in members:
             child = Child(
-                m.id,
-                m.generation,
-                self.premises.rundir,
-                Outbox(m.inbox, deque(m.waiting)),
-                self.premises.board.line_of(m.place),
-                m.last_words,
-                m.pid,
-                m.killed,
-                m.stopped,
-                m.stack_from,
-                list(m.early),
+                id=m.id,
+                generation=m.generation,
+                rundir=self.premises.rundir,
+                outbox=Outbox(m.inbox, deque(m.waiting)),
+                line=self.premises.board.line_of(m.place),
+                last_words=m.last_words,
+                pid=m.pid,
+                killed=m.killed,
+                stopped=m.stopped,
+                stack_from=m.stack_from,
+                early=list(m.early),
             )
             self.members[child.id] = child
             if child.pid:
@@ -113,7 +113,7 @@ class Crew:
         try:
             if cradle.group.preload:
                 self.members[who] = child
-                self.moulds.spawn(child, self.cradle)
+                self.moulds.spawn(child, cradle)
                 return None
             pid = children.fork()
         except OSError as error:

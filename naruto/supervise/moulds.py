@@ -21,6 +21,7 @@ import attrs
 from .. import log
 from ..core.deaths import in_words
 from ..core.ids import WorkerId
+from ..process import title
 from ..unix import children, lastwords, subreaper
 from ..work import mould as inside
 from ..work.birth import Cradle
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 Key = tuple[str, int]
 """Group and generation."""
+
+TITLE = title("mould", "")
+"""What begins every mould's title."""
 
 UNNEEDED = "is needed no more"
 
@@ -70,8 +74,8 @@ class Mould:
 
     @property
     def title(self) -> str:
-        """What begins its title, and that of nobody else."""
-        return f"{self.name}-{self.number}"
+        """What begins its title, that of its half-born workers, and that of nobody else."""
+        return f"{TITLE}{self.name}-{self.number} "
 
     def hurry(self) -> None:
         """Begin to lose patience, if anything is due at all."""
@@ -104,16 +108,16 @@ class Moulds:
 
         return tuple(
             HandedMould(
-                m.key,
-                m.number,
-                m.pid,
-                m.channel.fileno(),
-                m.words,
-                m.patience,
-                m.ready,
-                m.late_at,
-                tuple(child.id for child in m.asked.values()),
-                m.why,
+                key=m.key,
+                number=m.number,
+                pid=m.pid,
+                channel=m.channel.fileno(),
+                words=m.words,
+                patience=m.patience,
+                ready=m.ready,
+                late_at=m.late_at,
+                asked=tuple(child.id for child in m.asked.values()),
+                why=m.why,
             )
             for m in self._all.values()
         )
@@ -125,31 +129,32 @@ class Moulds:
         for m in moulds:
             channel = socket.socket(fileno=m.channel)
             channel.setblocking(False)
-            asked = {str(who): members[who] for who in m.asked}
             mould = Mould(
-                m.key,
-                m.number,
-                m.pid,
-                channel,
-                m.words,
-                m.patience,
-                m.ready,
-                m.late_at,
-                asked,
-                m.why,
+                key=m.key,
+                number=m.number,
+                pid=m.pid,
+                channel=channel,
+                words=m.words,
+                patience=m.patience,
+                ready=m.ready,
+                late_at=m.late_at,
+                asked={str(who): members[who] for who in m.asked},
+                why=m.why,
             )
             self._all[m.key] = mould
             self._made = max(self._made, m.number)
             self.watch.add(m.channel, READABLE, partial(self._answers, mould))
 
-    def spawn(self, child: Child, cradle: Callable[[Child], Cradle]) -> None:
+    def spawn(self, child: Child, cradle: Cradle) -> None:
         """Ask the mould of a worker's group and generation for it, and make one if need be.
 
         Raises:
             OSError: The kernel would not give a process, or the channel is full.
         """
         key = (child.id.group, child.generation)
-        mould = self._all.get(key) or self._make(key, cradle(child))
+        # What the worker alone inherits, its mould must not keep.
+        foreign = [*cradle.foreign, *child.descriptors]
+        mould = self._all.get(key) or self._make(key, attrs.evolve(cradle, foreign=foreign))
         board, line = self.premises.board.place_of(child.line)
         request = {
             "worker": str(child.id),
@@ -176,8 +181,8 @@ class Moulds:
             raise
         if mould.pid == 0:
             ours.close()
-            title = inside.title(mould.title, self.service)
-            inside.live(theirs.detach(), words, mould.name, title, cradle)
+            shown = mould.title + self.service
+            inside.live(theirs.detach(), words, mould.name, shown, cradle)
         theirs.close()
         ours.setblocking(False)
         self._all[key] = mould
@@ -220,16 +225,16 @@ class Moulds:
     def kill_half_born(self, known: set[int]) -> None:
         """Kill children of ours that a mould has forked and did not live to tell of.
 
-        Args:
-            known: Those of whom it has told, and the moulds that live.
-
         They still have its title. Nobody has told them to begin, so no loop is cut. One that
         is handed over may come late: after each end somebody looks.
+
+        Args:
+            known: Those of whom it has told, and the moulds that live.
         """
-        living = [inside.title(m.title, "").encode() for m in self._all.values()]
+        living = tuple(mould.title.encode() for mould in self._all.values())
         for pid in set(subreaper.children()) - known if self._made else ():
             shown = subreaper.title_of(pid)
-            if shown.startswith(b"naruto: mould ") and not shown.startswith(tuple(living)):
+            if shown.startswith(TITLE.encode()) and not shown.startswith(living):
                 os.kill(pid, signal.SIGKILL)
 
     def kill_late(self, now: float) -> None:

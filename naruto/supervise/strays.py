@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import resource
 import signal
 import time
 from collections.abc import Collection, Mapping
@@ -22,12 +21,10 @@ from .. import log
 from ..core.ids import WorkerId
 from ..core.messages import printable
 from ..unix import subreaper
+from ..unix.marks import everybody_else, mark_of, send
 
 GRACE = 2.0
 """Seconds from TERM to KILL."""
-
-MARK = "_NARUTO_WORKER"
-"""The variable that says whose descendant a process is, by the path of that one's pipe."""
 
 _TITLE = re.compile(r"naruto: worker ([^ ]+-[0-9]+\.[0-9]+)")
 
@@ -96,7 +93,7 @@ class Strays:
         The mark of a worker of another service, of one inside of which this one was started,
         says nothing.
         """
-        where, _, pipe = _mark(pid).rpartition("/")
+        where, _, pipe = mark_of(pid).rpartition("/")
         if where == self.run_dir:
             return pipe.removesuffix(".pipe")
         match = _TITLE.match(subreaper.title_of(pid).decode(errors="replace"))
@@ -115,8 +112,8 @@ class Strays:
         if title:  # else it's dead already, and only not reaped yet
             log.write("INFO", f"pid {pid} ({printable(title[:60])}), {why}, is asked to end")
         self._kill_at[pid] = time.monotonic() + GRACE
-        _send(pid, signal.SIGTERM)
-        _send(pid, signal.SIGCONT)  # a stopped one could not obey
+        send(pid, signal.SIGTERM)
+        send(pid, signal.SIGCONT)  # a stopped one could not obey
 
     def kill_late(self, now: float) -> None:
         """Kill whoever has not ended within the grace."""
@@ -128,7 +125,7 @@ class Strays:
             log.write("WARNING", f"pid {pid} has not ended within {GRACE:g} s and is killed")
             self._kill_at[pid] = now + GRACE
             self._left.add(pid)
-            _send(pid, signal.SIGKILL)
+            send(pid, signal.SIGKILL)
 
     def buried(self, pid: int) -> bool:
         """Forget one that was reaped; return whether it was one of ours."""
@@ -159,45 +156,9 @@ def ask_leftovers(run_dir: str, living: Collection[WorkerId]) -> None:
         living: Workers whose descendants may live on.
     """
     names = {f"{who}.pipe" for who in living}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (mark := _mark(int(name))):
-            where, _, pipe = mark.rpartition("/")
-            if where == run_dir and pipe not in names:
-                log.write("INFO", f"pid {name}, left behind by {pipe[:-5]}, is asked to end")
-                _send(int(name), signal.SIGTERM)
-
-
-def leave_nobody(mark: str, title: str) -> None:
-    """Ask whatever a worker has started to end: its master is dead, and it ends itself.
-
-    Args:
-        mark: What stands in the environment of all that it has exec'd.
-        title: Its own, which all that it has only forked still have. One that was cut off,
-            for want of room, might be anybody's, and proves nothing.
-    """
-    if not subreaper.children() and not resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt:
-        return  # it has never had a child, so it need not look at everybody there is
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.killpg(0, signal.SIGTERM)
-    own = title.encode()
-    whole = subreaper.title_of(os.getpid()).rstrip(b"\0") == own
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (pid := int(name)) != os.getpid():
-            forked = whole and subreaper.title_of(pid).rstrip(b"\0") == own
-            if forked or _mark(pid) == mark:
-                _send(pid, signal.SIGTERM)
-
-
-def _mark(pid: int) -> str:
-    for line in subreaper.environ_of(pid).split(b"\0"):
-        name, _, value = line.partition(b"=")
-        if name == MARK.encode():
-            return value.decode(errors="replace")
-    return ""
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # ended, though not reaped; or it has another user's rights by now
+    for pid in everybody_else():
+        where, _, pipe = mark_of(pid).rpartition("/")
+        if where == run_dir and pipe not in names:
+            whose = pipe.removesuffix(".pipe")
+            log.write("INFO", f"pid {pid}, left behind by {whose}, is asked to end")
+            send(pid, signal.SIGTERM)

@@ -20,14 +20,16 @@ import attrs
 from .. import log
 from ..errors import SettingsError
 from ..log import LogTo
+from ..process import title
 from ..settings import GROUP_OPTIONS, GroupSettings
 from ..supervise.child import Child
-from ..supervise.strays import MARK, leave_nobody
 from ..unix import dispositions, lastwords, limits, rights, stacks
+from ..unix.marks import MARK
 from ..unix.scoreboard import Line, Scoreboard
 from ..worker import Post, WorkerProcess
 from . import capture, target
 from .mailbox import ORPHANED, Mailbox
+from .orphan import leave_nobody
 from .tracebacks import formatted
 
 
@@ -269,5 +271,5 @@ def _end(status: int, alone: tuple[Child, Cradle] | None) -> NoReturn:
         traceback.print_exc()
     if alone:
         child, cradle = alone
-        leave_nobody(child.pipe, f"naruto: worker {child.id} {cradle.service}")
+        leave_nobody(child.pipe, title(WorkerProcess.kind, str(child.id), cradle.service))
     os._exit(status & 0xFF)

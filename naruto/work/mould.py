@@ -22,6 +22,7 @@ import attrs
 
 from .. import log
 from ..errors import SettingsError
+from ..process import show
 from ..supervise.child import Child
 from ..unix import children, dispositions, lastwords, sibling, stacks
 from ..unix.scoreboard import Scoreboard
@@ -56,7 +57,7 @@ def live(orders: int, words: int, name: str, title: str, cradle: Cradle) -> NoRe
         birth.register_exits()
         cls = birth.load(cradle)
         capture.finish()  # what it has printed is not to be in every worker's buffer
-        _set_title(title)
+        show(title)
         gc.collect()
         _warn_of_what_forks_badly(name, orders)  # what is frozen would not be found
         gc.freeze()  # else the collector would write to the pages that are shared
@@ -167,18 +168,6 @@ def _forked_in_between(writer: int) -> int:
         if pid:  # also where the mould is gone: nobody else may go on in its name
             os._exit(0 if pid > 0 else 1)
     return pid
-
-
-def title(name: str, service: str) -> str:
-    """Return what ps(1) shows of a mould, and of what it has just forked."""
-    return f"naruto: mould {name} {service}"
-
-
-def _set_title(text: str) -> None:
-    os.environ.setdefault("SPT_NOENV", "1")
-    from setproctitle import setproctitle
-
-    setproctitle(text)
 
 
 def _warn_of_what_forks_badly(name: str, orders: int) -> None:
