@@ -1,16 +1,14 @@
 """Strays: what a worker has started and left behind, and its master inherits.
 
 The master is a subreaper (prctl(2)), so whoever loses its parent anywhere below becomes a
-child of the master's. Whose it was is told by a mark: in its environment, inherited over
-exec, or in its title, inherited over fork. A stray is asked with TERM, killed after a
-grace, and reaped like any child.
+child of the master's. Whose it was is told by its mark (unix/marks.py). A stray is
+asked with TERM, killed after a grace, and reaped like any child.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import re
 import signal
 import time
 from collections.abc import Collection, Mapping
@@ -25,8 +23,6 @@ from ..unix.marks import everybody_else, mark_of, send
 
 GRACE = 2.0
 """Seconds from TERM to KILL."""
-
-_TITLE = re.compile(r"naruto: worker ([^ ]+-[0-9]+\.[0-9]+)")
 
 
 @attrs.define
@@ -75,10 +71,10 @@ class Strays:
         """
         if not self.adopts:
             return
-        names = [str(who) for who in living]
+        names = {str(who) for who in living}
         for pid in self._unknown(known):
-            whose = self._owner(pid)  # perhaps only its beginning: a title has little room
-            if whose and not any(name.startswith(whose) for name in names):
+            whose = self._owner(pid)
+            if whose and whose not in names:
                 self._ask(pid, f"left behind by {whose}")
 
     def gather_all(self, known: set[int]) -> None:
@@ -88,16 +84,13 @@ class Strays:
                 self._ask(pid, "left behind")
 
     def _owner(self, pid: int) -> str:
-        """Return the id of the worker whose descendant this is, as its mark or title has it.
+        """Return the id of the worker whose descendant this is; "" if of none of ours.
 
         The mark of a worker of another service, of one inside of which this one was started,
         says nothing.
         """
         where, _, pipe = mark_of(pid).rpartition("/")
-        if where == self.run_dir:
-            return pipe.removesuffix(".pipe")
-        match = _TITLE.match(subreaper.title_of(pid).decode(errors="replace"))
-        return match[1] if match else ""
+        return pipe.removesuffix(".pipe") if where == self.run_dir else ""
 
     def _unknown(self, known: set[int]) -> set[int]:
         try:
@@ -149,7 +142,7 @@ class Strays:
 def ask_leftovers(run_dir: str, living: Collection[WorkerId]) -> None:
     """Ask what workers of a dead master have started to end, as those workers are gone.
 
-    Nobody is its parent any more, so the mark in its environment is all that tells of it.
+    Nobody is its parent any more, so its mark is all that tells of it.
 
     Args:
         run_dir: The run directory, which is part of the mark.

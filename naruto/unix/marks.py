@@ -1,11 +1,14 @@
-"""Marks: whose descendant a process is, told by its environment.
+"""Marks: whose descendant a process is, told by what it has inherited.
 
-What a worker starts inherits the mark over exec, however far below, and whoever its parent
-is by then.
+What a worker starts inherits a variable over exec; what it only forks inherits a mapping,
+which /proc/PID/maps shows. Both hold however far below, and whoever its parent is by then.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import mmap
 import os
 import signal
 from collections.abc import Iterator
@@ -15,9 +18,44 @@ from . import subreaper
 MARK = "_NARUTO_WORKER"
 """The variable; it holds the path of the worker's pipe."""
 
+_MAPPED = b"/memfd:naruto:"
+_worn: list[int] = []
+"""Where our own mapping is; or that of the worker which has forked us."""
+
+
+def wear(pipe: str) -> None:
+    """Let everything that this process starts be known as the descendant of a worker.
+
+    A page that nobody may touch is mapped from an empty memfd with the path as its name
+    (memfd_create(2)): it takes no memory, and no descriptor stays open.
+
+    Args:
+        pipe: The path of the worker's pipe.
+    """
+    os.environ[MARK] = pipe
+    libc = ctypes.CDLL(None, use_errno=True)
+    page = ctypes.c_size_t(mmap.PAGESIZE)
+    while _worn:  # a service within a worker of another one: the nearest counts
+        libc.munmap(ctypes.c_void_p(_worn.pop()), page)
+    with contextlib.suppress(OSError):  # a path of over 240 bytes: the variable must do
+        fd = os.memfd_create(f"naruto:{pipe}", os.MFD_CLOEXEC)
+        libc.mmap.restype = ctypes.c_void_p
+        nobody, anywhere, start = 0, None, ctypes.c_long(0)
+        at = libc.mmap(anywhere, page, nobody, mmap.MAP_SHARED, fd, start)
+        os.close(fd)
+        if at != ctypes.c_void_p(-1).value:
+            _worn.append(at)
+
 
 def mark_of(pid: int) -> str:
-    """Return the path of the pipe of the worker whose descendant this is; "" if of none."""
+    """Return the path of the pipe of the worker whose descendant this is; "" if of none.
+
+    What was mapped since the last exec is nearer than what was inherited over it.
+    """
+    for line in subreaper.maps_of(pid).splitlines():
+        _, found, name = line.partition(_MAPPED)
+        if found:
+            return name.removesuffix(b" (deleted)").decode(errors="replace")
     for line in subreaper.environ_of(pid).split(b"\0"):
         name, _, value = line.partition(b"=")
         if name == MARK.encode():

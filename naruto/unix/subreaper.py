@@ -76,6 +76,11 @@ def environ_of(pid: int) -> bytes:
     return _read_or_nothing(f"/proc/{pid}/environ")
 
 
+def maps_of(pid: int) -> bytes:
+    """Return what a process has mapped, a line each. Empty as environ_of."""
+    return _read_or_nothing(f"/proc/{pid}/maps")
+
+
 def title_of(pid: int) -> bytes:
     """Return the command line of a process, NUL-ended, or the title that it has set.
 

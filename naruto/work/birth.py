@@ -20,11 +20,10 @@ import attrs
 from .. import log
 from ..errors import SettingsError
 from ..log import LogTo
-from ..process import title
 from ..settings import GROUP_OPTIONS, GroupSettings
 from ..supervise.child import Child
 from ..unix import dispositions, lastwords, limits, rights, stacks
-from ..unix.marks import MARK
+from ..unix.marks import wear
 from ..unix.scoreboard import Line, Scoreboard
 from ..worker import Post, WorkerProcess
 from . import capture, target
@@ -88,7 +87,7 @@ def live(child: Child, cradle: Cradle, loaded: type[WorkerProcess] | None = None
         _last_words(child, formatted(error))
     finally:
         _say_done(mailbox)
-        _end(status, (child, cradle) if mailbox.order == ORPHANED else None)
+        _end(status, child if mailbox.order == ORPHANED else None)
 
 
 def _say_done(mailbox: Mailbox) -> None:
@@ -119,7 +118,7 @@ def _worker(
     stacks.arm(child.last_words)
     dispositions.become_worker(mailbox.leave_by_signal, cradle.ignored)
     name = f"{who.group}-{who.index}"
-    os.environ[MARK] = child.pipe
+    wear(child.pipe)
     if loaded is None:
         open_log(name, cradle.log_to)
         take_what_is_given(cradle.group)
@@ -252,7 +251,7 @@ def close_all(descriptors: Iterable[int]) -> None:
         os.closerange(first, last + 1)
 
 
-def _end(status: int, alone: tuple[Child, Cradle] | None) -> NoReturn:
+def _end(status: int, alone: Child | None) -> NoReturn:
     """End as an interpreter would: threads, atexit, buffers; and then at once.
 
     Args:
@@ -270,6 +269,5 @@ def _end(status: int, alone: tuple[Child, Cradle] | None) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     if alone:
-        child, cradle = alone
-        leave_nobody(child.pipe, title(WorkerProcess.kind, str(child.id), cradle.service))
+        leave_nobody(alone.pipe)
     os._exit(status & 0xFF)

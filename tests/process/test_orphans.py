@@ -90,3 +90,35 @@ def test_a_new_start_waits_for_orphans(new_service: NewService) -> None:
         assert again.wait() == 0
     service.wait_for("stopped 0 of generation 1: orphaned")
     assert not again.run_dir.exists()
+
+
+def test_what_a_dead_worker_had_forked(new_service: NewService) -> None:
+    """The worker dies, and its master before it has seen to it: the next start does."""
+    body = """
+def on_start(self):
+    first = os.fork()
+    if first == 0:
+        os.setsid()
+        second = os.fork()
+        if second == 0:
+            while True:
+                time.sleep(1000)
+        with open(f"left-{self.index}-{os.getppid()}", "w") as file:
+            file.write(str(second))
+        os._exit(0)
+    os.waitpid(first, 0)
+
+def business(self):
+    pass
+"""
+    service = new_service(program(body))
+    service.start("shop:Orders")
+    [worker] = pids(service)
+    left = int((service.home / f"left-0-{worker}").read_text())
+    os.kill(service.pid, signal.SIGSTOP)
+    os.kill(worker, signal.SIGKILL)
+    os.kill(service.pid, signal.SIGKILL)
+    service.wait()
+    assert left in service.alive()
+    service.start("shop:Orders")
+    wait_gone(left)
