@@ -115,6 +115,7 @@ def kill_child(scene: Scene, chance: Random) -> str:
     return f"pid {child}"
 
 
+@at_somebody
 def kill_mould(scene: Scene, chance: Random) -> str:
     """Kill a mould, perhaps with somebody asked for."""
     found = sorted(oracle.moulds(scene.master))
