@@ -11,12 +11,14 @@ SEED ?= 1
 JOBS ?= 1
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+BENCH_VENV = $(VENV)-bench
+BENCH_READY = $(BENCH_VENV)/.ready
 # A bare Debian has its venv module in a package of its own.
 VENV_MODULE = test "$$(id -u)" = 0 && apt-get install -y -q python3-venv \
 	|| { echo "no venv module; as root: apt-get install python3-venv" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast chaos check lint types cover bench docs clean
+.PHONY: help run test test-fast chaos check lint types cover bench bench-quick docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -54,12 +56,21 @@ cover: $(READY) ## the suite with coverage, forked workers included
 	$(BIN)/coverage combine
 	$(BIN)/coverage report
 
-bench: $(READY) ## the figures of naruto's own loop and messages, as ratios of one run
-	$(BIN)/python -m bench
+$(BENCH_READY): setup.cfg pyproject.toml bench/requirements.txt
+	@$(PYTHON) -m venv $(BENCH_VENV) || { $(VENV_MODULE) && $(PYTHON) -m venv --clear $(BENCH_VENV); }
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable . --requirement bench/requirements.txt
+	@touch $@
+
+bench: $(BENCH_READY) ## naruto, the floor and its peers in one run; writes docs/benchmarks.md
+	$(BENCH_VENV)/bin/python -m bench
+
+bench-quick: $(BENCH_READY) ## the same in under three minutes; only prints
+	$(BENCH_VENV)/bin/python -m bench --quick
 
 docs: $(READY) ## write the generated parts of docs/ anew
 	$(BIN)/python -m docs.generate
 
 clean: ## remove what was built
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

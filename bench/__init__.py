@@ -1,1 +1,1 @@
-"""Figures of naruto's own loop and pipes, each as a ratio within one run: ``make bench``."""
+"""The benchmark suite: naruto, the physical limit and its peers, side by side in one run."""

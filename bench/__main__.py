@@ -1,27 +1,67 @@
-"""Run every measure and print a table: ``python -m bench``."""
+"""``python -m bench``: measure, print the tables; in full, write them to docs/benchmarks.md."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
 
-from . import latency, loop, preload
+from . import machine
+from .adapters import ALL
+from .plan import FULL, QUICK
+from .plots import draw
+from .report import report
+from .results import Results
+from .run import run
 
-ROUNDS = 5
+DOCS = Path(__file__).parent.parent / "docs"
+HEAD = """# Benchmarks
+
+Written by `make bench`; run it to repeat them on your machine. `make bench-quick` takes less
+than three minutes and only prints.
+
+The floor is the least that any master of forked workers does: fork, tell, wait, with the
+modules imported that naruto's master has imported; the bare floor imports nothing. Peers run
+as they come; what is set otherwise is said in `bench/adapters`. All run the same loop, which
+records by itself when it began and ended (`bench/work.py`), so that nobody is asked anything
+while it is measured.
+"""
 
 
 def main() -> None:
-    """Print each figure's minimum, median and maximum, and its target."""
-    print(f"{'measure':44}{'min':>8}{'median':>8}{'max':>8}   target")
-    for name, target, measure in (*loop.MEASURES, *latency.MEASURES, *preload.MEASURES):
-        values = sorted(_rounds(measure))
-        middle = statistics.median(values)
-        shown = "".join(f"{value:8.3f}" for value in (values[0], middle, values[-1]))
-        print(f"{name:44}{shown}   {target}", flush=True)
+    """Run the bench."""
+    given = _arguments()
+    # An end by a signal clears away, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    plan = QUICK if given.quick else FULL
+    results, began = Results(), time.monotonic()
+
+    def said(what: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {what}", file=sys.stderr, flush=True)
+
+    run(plan, results, said)
+    text = report(results, plan, machine.shape(), machine.versions(ALL))
+    print(text)
+    if not given.quick:
+        pictures = _drawn(results)
+        (DOCS / "benchmarks.md").write_text(f"{HEAD}\n{text}{pictures}")
+    said("done")
 
 
-def _rounds(measure: Callable[[], float]) -> list[float]:
-    return [measure() for _ in range(ROUNDS)]
+def _drawn(results: Results) -> str:
+    folder = DOCS / "benchmarks"
+    os.makedirs(folder, exist_ok=True)
+    lines = [f"![{title}](benchmarks/{name})" for title, name in draw(results, str(folder))]
+    return "\n".join(["\n## Over the number of workers\n", *lines, ""]) if lines else ""
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer sizes and repetitions")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
