@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .again import PASSED, PROBE, PROBED_STATE, Restart, handed_over
 from .errors import AlreadyRunning, Failed, NarutoError, SettingsError, from_status
-from .log import LogTo
 from .settings import Settings, Source
+from .sink import LogTo
 from .unix import daemon, rundir, services
 
 if TYPE_CHECKING:

@@ -10,12 +10,8 @@ import logging
 import sys
 from typing import Any, TextIO
 
-from loguru import logger
-
 from .. import log
-
-_KNOWN_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
-
+from ..sink import LEVELS
 
 LONGEST = 8192
 """Bytes without a newline after which a line is logged all the same."""
@@ -130,5 +126,5 @@ class _Bridge(logging.Handler):
         text = record.getMessage()
         if record.exc_info:
             text += "\n" + self.format(record).partition("\n")[2]
-        level = record.levelname if record.levelname in _KNOWN_LEVELS else record.levelno
-        logger.opt(depth=1).log(level, "{}", f"{record.name}: {text}")
+        level = record.levelname if record.levelname in LEVELS else record.levelno
+        log.write(level, f"{record.name}: {text}")
