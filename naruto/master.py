@@ -22,9 +22,9 @@ from .again import CommandLine, Restart
 from .core import effects, events
 from .core.decide import decide
 from .core.state import State
-from .log import LogTo
 from .process import Process
 from .settings import Settings, Source
+from .sink import LogTo
 from .supervise import snapshot
 from .supervise.child import Child
 from .supervise.crew import Crew
@@ -164,7 +164,7 @@ class MasterProcess(Process):
         self._strays = Strays.watched(where, adopt=not self._embedded)
         self._replies = Replies(self._premises.rundir, self._watch, self._premises.spare)
         moulds = Moulds(self._premises, self._watch, self.name, self._born, self._unborn)
-        self._crew = Crew(self._premises, self._nursery().cradle, self._watch, moulds)
+        self._crew = Crew(self._premises, self._nursery(), self._watch, moulds)
         self._undertaker = Undertaker(
             self._crew, self._probe, self._strays, self._embedded, self._bury, self._hear
         )
@@ -230,10 +230,10 @@ class MasterProcess(Process):
         )
 
     def _open_now(self) -> list[int]:
-        """Descriptors that are the master's alone just now."""
+        """Descriptors that are the master's alone just now, those of workers left out."""
         held = [*self._private, *self._parent, self._watch.fileno(), *self._probe.descriptors]
         moulds = self._crew.moulds.descriptors
-        return [*held, *moulds, *self._replies.descriptors, *self._crew.descriptors]
+        return [*held, *moulds, *self._replies.descriptors]
 
     def _move_out(self) -> None:
         if not self._state.up and self._hands is not None:
@@ -283,6 +283,7 @@ class MasterProcess(Process):
         assert self._hands is not None
         for effect in sorted(wanted, key=lambda one: isinstance(one, effects.Upgrade)):
             self._surviving(partial(self._hands.perform, effect))
+        self._surviving(self._hands.deliver)
         if self._state.closing is not None:  # nobody will be spawned any more
             self._crew.moulds.kill_all_but(frozenset())
         if self.exit is not None:

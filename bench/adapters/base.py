@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class Adapter:
         """Ask for the end."""
         os.kill(service.pid, signal.SIGTERM)
 
-    def message(self, service: Service) -> None:
-        """Let the master read one message that changes nothing."""
+    def messenger(self, service: Service) -> Callable[[], object]:
+        """Return what lets the master read one message that changes nothing."""
         raise NotImplementedError
 
 

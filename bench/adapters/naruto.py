@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .base import Adapter, python
@@ -36,14 +37,18 @@ class Naruto(Adapter):
         """Send USR1."""
         os.kill(service.pid, signal.SIGUSR1)
 
-    def message(self, service: Service) -> None:
-        """Say for a worker that it holds, which nobody has asked of it."""
+    def messenger(self, service: Service) -> Callable[[], object]:
+        """Return what says for a worker that it holds, which nobody has asked of it."""
         run = f"{service.home}/run"
         worker = next(name for name in os.listdir(run) if "." in name and "-0." in name)
         line = f'\nheld {{"worker": "{worker.removesuffix(".pipe")}", "number": 0}}\n'
-        fd = os.open(f"{run}/master.pipe", os.O_WRONLY | os.O_NONBLOCK)
-        os.write(fd, line.encode())
-        os.close(fd)
+
+        def send() -> None:
+            fd = os.open(f"{run}/master.pipe", os.O_WRONLY | os.O_NONBLOCK)
+            os.write(fd, line.encode())
+            os.close(fd)
+
+        return send
 
 
 class NarutoAtOnce(Naruto):

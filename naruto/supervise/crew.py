@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from ..core import events
 from ..core.deaths import End
 from ..core.ids import WorkerId
 from ..core.messages import Message, printable
+from ..sink import EACH
 from ..unix import children, lastwords, stacks
 from ..unix.fifo import Outbox
 from ..unix.scoreboard import Doing
@@ -26,6 +27,7 @@ from ..work.birth import Cradle
 from ..work.tracebacks import without_ours
 from .child import Child
 from .moulds import Moulds
+from .nursery import Nursery
 from .premises import Premises
 from .watch import WRITABLE, Watch
 
@@ -38,19 +40,23 @@ class Crew:
     """The master's children, by id and by pid.
 
     Attributes:
-        cradle: Makes what a newborn is given.
+        nursery: Knows what a newborn is given, and what it must close.
         watch: Waits for pipes that are full.
         moulds: Fork the workers of groups that are preloaded.
         members: Whoever is alive, or was asked for; pid 0 until it's born.
+        descriptors: What of theirs no other worker may keep.
+        due: Those whom nobody has forked yet.
         unclaimed: Deaths of whom nobody knows, while a mould has yet to tell of births.
     """
 
     premises: Premises
-    cradle: Callable[[Child], Cradle]
+    nursery: Nursery
     watch: Watch
     moulds: Moulds
     members: dict[WorkerId, Child] = attrs.field(factory=dict)
     pids: dict[int, WorkerId] = attrs.field(factory=dict)
+    descriptors: set[int] = attrs.field(factory=set)
+    due: list[tuple[Child, Cradle]] = attrs.field(factory=list)
     unclaimed: dict[int, children.Ended] = attrs.field(factory=dict)
 
     def handed(self) -> tuple[Member, ...]:
@@ -92,35 +98,52 @@ class Crew:
                 early=list(m.early),
             )
             self.members[child.id] = child
+            self.descriptors.update(child.descriptors)
             if child.pid:
                 self.pids[child.pid] = child.id
             if child.outbox.blocked:
                 self.watch.add(child.outbox.fd, WRITABLE, partial(self.flush, child))
 
-    def spawn(self, who: WorkerId, generation: int) -> events.Event | None:
-        """Make a worker's pipe, open it, and fork.
+    def spawn(self, who: WorkerId, generation: int) -> events.SpawnFailed | None:
+        """Make a worker's pipe and open it; let a mould fork it, or `fork_due`.
 
         Returns:
-            What has come of it; None where a mould was asked, whose answer will tell.
+            That there will be none; else what comes of it is told later.
         """
         home, board = self.premises.rundir, self.premises.board
         try:
             child = Child.prepare(who, generation, home, board)
         except OSError as error:
             return events.SpawnFailed(who, f"{error.strerror}")
-        cradle = self.cradle(child)
-        _flush()
+        self.members[who] = child
+        self.descriptors.update(child.descriptors)
+        cradle = self.nursery.cradle(child)
+        if not cradle.group.preload:
+            self.due.append((child, cradle))
+            return None
         try:
-            if cradle.group.preload:
-                self.members[who] = child
-                self.moulds.spawn(child, cradle)
-                return None
-            pid = children.fork()
+            self.moulds.spawn(child, cradle, self._foreign())
         except OSError as error:
             return self.unborn(child, f"fork: {error.strerror}")
-        if pid == 0:
-            birth.live(child, cradle)
-        return self.born(child, pid)
+        return None
+
+    def fork_due(self) -> list[events.Event]:
+        """Fork whoever is due; return what has come of it."""
+        due, self.due = self.due, []
+        if not due:
+            return []
+        _flush()
+        foreign = self._foreign()
+        born = children.fork_each([partial(birth.live, *given, foreign) for given in due])
+        return [self._forked(child, pid) for (child, _), pid in zip(due, born, strict=True)]
+
+    def _foreign(self) -> frozenset[int]:
+        return frozenset(self.descriptors).union(self.nursery.foreign())
+
+    def _forked(self, child: Child, pid: int | Exception) -> events.Event:
+        if isinstance(pid, int):
+            return self.born(child, pid)
+        return self.unborn(child, f"fork: {getattr(pid, 'strerror', repr(pid))}")
 
     def holds_back(self, message: Message) -> bool:
         """Keep what a worker says of whose birth its mould has not told yet.
@@ -137,13 +160,13 @@ class Crew:
 
     def born(self, child: Child, pid: int) -> events.Spawned:
         """Know a worker by its pid from now on."""
-        child.pid = pid
-        self.members[child.id], self.pids[pid] = child, child.id
+        child.pid, self.pids[pid] = pid, child.id
         return events.Spawned(child.id, pid)
 
     def unborn(self, child: Child, error: str, by_code: bool = False) -> events.SpawnFailed:
         """Clear away what was made for a worker that there won't be."""
         self.members.pop(child.id, None)
+        self.descriptors.difference_update(child.descriptors)
         if child.outbox.blocked:
             self.watch.drop(child.outbox.fd)
         child.bury(self.premises.board)
@@ -187,7 +210,7 @@ class Crew:
         if child is not None:
             text = without_ours(lastwords.take_back(child.last_words, child.stack_from))
             state = "it is stopped by a signal" if child.stopped else "it has written no stack"
-            log.write("WARNING", f"{why}:\n{text or state}", log.EACH)
+            log.write("WARNING", f"{why}:\n{text or state}", EACH)
 
     def loops(self, group: str) -> events.LoopsSeen:
         """Read on the scoreboard who of a group is in which loop."""
@@ -215,6 +238,7 @@ class Crew:
                 self.unclaimed[ended.pid] = ended
             return None
         child = self.members.pop(who)
+        self.descriptors.difference_update(child.descriptors)
         if child.outbox.blocked:
             self.watch.drop(child.outbox.fd)
         end = self._end(child, ended)
@@ -238,11 +262,6 @@ class Crew:
             memory=ended.memory,
             oom=self.premises.oom.evidence(ended.pid) if unexplained else "",
         )
-
-    @property
-    def descriptors(self) -> list[int]:
-        """What of the living no other worker may keep."""
-        return [fd for child in self.members.values() for fd in child.descriptors]
 
 
 def _flush() -> None:

@@ -15,8 +15,8 @@ from .. import log
 from ..again import CommandLine, Restart
 from ..core import effects, events
 from ..errors import SettingsError
-from ..log import LogTo
 from ..settings import Settings
+from ..sink import LogTo
 from .crew import Crew
 from .generations import Generations
 from .premises import Premises
@@ -65,13 +65,18 @@ class Hands:
         _PERFORM[type(effect)](self, effect)
 
     def spawn(self, effect: effects.Spawn) -> None:
-        """Fork a worker; whatever goes wrong, the core learns that there is none."""
+        """Make what a worker will inherit; what goes wrong is told to the core."""
         try:
             if (event := self.crew.spawn(effect.worker, effect.generation)) is not None:
                 self.tell(event)
         except Exception as error:
             self.tell(events.SpawnFailed(effect.worker, f"{error!r}"))
             raise
+
+    def deliver(self) -> None:
+        """Fork those who are due: after all else that one decision wants."""
+        for event in self.crew.fork_due():
+            self.tell(event)
 
     def read_settings(self, effect: effects.ReadSettings) -> None:
         """Read the settings anew, and pin what they mean."""
@@ -99,6 +104,7 @@ class Hands:
 
     def upgrade(self, effect: effects.Upgrade) -> None:
         """Become the program of today; where the kernel won't have it, go on as we are."""
+        self.deliver()  # who is not forked by now would be forgotten
         handed = self.handover(effect.clients)
         try:
             state = handed.write()

@@ -145,16 +145,19 @@ class Moulds:
             self._made = max(self._made, m.number)
             self.watch.add(m.channel, READABLE, partial(self._answers, mould))
 
-    def spawn(self, child: Child, cradle: Cradle) -> None:
+    def spawn(self, child: Child, cradle: Cradle, foreign: frozenset[int]) -> None:
         """Ask the mould of a worker's group and generation for it, and make one if need be.
+
+        Args:
+            child: The worker.
+            cradle: What the mould and its workers are given.
+            foreign: Descriptors that a mould must not keep, those of the worker among them.
 
         Raises:
             OSError: The kernel would not give a process, or the channel is full.
         """
         key = (child.id.group, child.generation)
-        # What the worker alone inherits, its mould must not keep.
-        foreign = [*cradle.foreign, *child.descriptors]
-        mould = self._all.get(key) or self._make(key, attrs.evolve(cradle, foreign=foreign))
+        mould = self._all.get(key) or self._make(key, cradle, foreign)
         board, line = self.premises.board.place_of(child.line)
         request = {
             "worker": str(child.id),
@@ -167,7 +170,7 @@ class Moulds:
         mould.asked[str(child.id)] = child
         mould.hurry()
 
-    def _make(self, key: Key, cradle: Cradle) -> Mould:
+    def _make(self, key: Key, cradle: Cradle, foreign: frozenset[int]) -> Mould:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = lastwords.make()
         self._made += 1
@@ -182,7 +185,7 @@ class Moulds:
         if mould.pid == 0:
             ours.close()
             shown = mould.title + self.service
-            inside.live(theirs.detach(), words, mould.name, shown, cradle)
+            inside.live(theirs.detach(), words, mould.name, shown, cradle, foreign)
         theirs.close()
         ours.setblocking(False)
         self._all[key] = mould

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from ..log import LogTo
 from ..settings import Settings
+from ..sink import LogTo
 from ..unix.wakeup import Wakeup
 from ..work.birth import Cradle
 from .child import Child
@@ -17,7 +17,7 @@ from .premises import Premises
 
 @attrs.define
 class Nursery:
-    """Makes a cradle for each worker.
+    """Makes a cradle for each worker, just before it is forked.
 
     Attributes:
         started_in: The real path of where the master was started.
@@ -41,7 +41,6 @@ class Nursery:
         """Return what a worker is given."""
         generation = self.generations.of(child.generation)
         premises = self.premises
-        foreign = [*premises.masters_own, *self.wakeup.descriptors, *self.open_now()]
         return Cradle(
             service=self.service,
             group=generation.group(child.id.group),
@@ -49,10 +48,13 @@ class Nursery:
             started_in=self.started_in,
             to_master=premises.to_master,
             lifeline=premises.lifeline.watched,
-            foreign=foreign,
             ignored=self.wakeup.ignored,
             descriptors=self.descriptors,
             board=premises.board,
             log_to=self.log_for(generation.settings),
             adopts=not self.embedded,
         )
+
+    def foreign(self) -> list[int]:
+        """Return the descriptors that are the master's just now, and no newborn may keep."""
+        return [*self.premises.masters_own, *self.wakeup.descriptors, *self.open_now()]

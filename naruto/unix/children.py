@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from typing import NoReturn
 
 import attrs
+
+from . import mask
 
 _ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
@@ -43,22 +47,65 @@ class Ended:
 
 
 def fork() -> int:
-    """Fork with every signal blocked.
-
-    Between the fork and its own signal.signal the child would run the parent's handlers;
-    so it begins with everything blocked, and unblocks when it has handlers of its own.
+    """Fork a child that begins quietly; return its pid, and 0 in it.
 
     Raises:
         OSError: The kernel would not (EAGAIN, ENOMEM: fork(2)).
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    end_quiet = _begin_quiet()
     pid = -1
     try:
         pid = os.fork()
     finally:
         if pid != 0:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            end_quiet()
     return pid
+
+
+def fork_each(lives: Iterable[Callable[[], NoReturn]]) -> list[int | Exception]:
+    """Fork a child for each of some lives, one right after the other.
+
+    After a fork every page that we write to is copied first; so what can be done before all
+    of them, or after all, is not done in between.
+
+    Args:
+        lives: What each child does; it ends the process.
+
+    Returns:
+        The pid of each, or why there is none.
+    """
+    born: list[int | Exception] = []
+    end_quiet = _begin_quiet()
+    for live in lives:
+        try:
+            pid = os.fork()
+        except Exception as error:  # EAGAIN, ENOMEM: fork(2); or a hook of the program's
+            born.append(error)
+            continue
+        if pid == 0:
+            live()
+        born.append(pid)
+    end_quiet()
+    return born
+
+
+def _begin_quiet() -> Callable[[], None]:
+    """Let children begin with nothing going on in them; return what ends that in the parent.
+
+    Between the fork and its own signal.signal a child would run the parent's handlers; so it
+    begins with everything blocked, and unblocks when it has handlers of its own. And what
+    its collector looked at it would write to, and copy: it is hidden (gc.freeze()).
+    """
+    before = mask.block_all()
+    thaws = not gc.get_freeze_count()  # else the program has its own reasons
+    gc.freeze()
+
+    def end() -> None:
+        if thaws:
+            gc.unfreeze()
+        mask.restore(before)
+
+    return end
 
 
 def _nothing(pid: int) -> None:

@@ -11,6 +11,8 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 
+from . import mask
+
 _CUTS_NOTHING = (
     signal.SIGINT,
     signal.SIGHUP,
@@ -40,7 +42,7 @@ def become_worker(on_term: Callable[[], None], ignored: frozenset[signal.Signals
     if signal.SIGTERM not in ignored:
         signal.signal(signal.SIGTERM, lambda number, frame: on_term())
     _keep_forks_clean()
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    mask.restore(())
 
 
 def _keep_forks_clean() -> None:
@@ -52,10 +54,10 @@ def _keep_forks_clean() -> None:
     masks: list[set[int]] = []
 
     def block() -> None:
-        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
+        masks.append(mask.block_all())
 
     def unblock() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
+        mask.restore(masks.pop())
 
     def clean() -> None:
         restore_defaults(masks.pop())
@@ -63,14 +65,18 @@ def _keep_forks_clean() -> None:
     os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=clean)
 
 
-def restore_defaults(mask: Iterable[int] = ()) -> None:
-    """Give a forked process the dispositions of a program just started, then a mask."""
+def restore_defaults(blocked: Iterable[int] = ()) -> None:
+    """Give a forked process the dispositions of a program just started, then a mask.
+
+    Args:
+        blocked: The signals that are to be blocked.
+    """
     for number in (*_CUTS_NOTHING, *_OF_TERMINAL, signal.SIGTERM, signal.SIGCHLD):
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_IGN)  # as Python itself does for its programs
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    mask.restore(blocked)
 
 
 def _nothing(number: int, frame: object) -> None:

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Iterator
 
 from . import subreaper
+from .libc import LIBC
 
 MARK = "_NARUTO_WORKER"
 """The variable; it holds the path of the worker's pipe."""
@@ -33,15 +34,13 @@ def wear(pipe: str) -> None:
         pipe: The path of the worker's pipe.
     """
     os.environ[MARK] = pipe
-    libc = ctypes.CDLL(None, use_errno=True)
     page = ctypes.c_size_t(mmap.PAGESIZE)
     while _worn:  # a service within a worker of another one: the nearest counts
-        libc.munmap(ctypes.c_void_p(_worn.pop()), page)
+        LIBC.munmap(ctypes.c_void_p(_worn.pop()), page)
     with contextlib.suppress(OSError):  # a path of over 240 bytes: the variable must do
         fd = os.memfd_create(f"naruto:{pipe}", os.MFD_CLOEXEC)
-        libc.mmap.restype = ctypes.c_void_p
-        nobody, anywhere, start = 0, None, ctypes.c_long(0)
-        at = libc.mmap(anywhere, page, nobody, mmap.MAP_SHARED, fd, start)
+        nobody, anywhere, start = 0, None, 0
+        at = LIBC.mmap(anywhere, page, nobody, mmap.MAP_SHARED, fd, start)
         os.close(fd)
         if at != ctypes.c_void_p(-1).value:
             _worn.append(at)

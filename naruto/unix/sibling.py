@@ -19,6 +19,8 @@ import threading
 
 import attrs
 
+from . import mask
+
 _CLONE_PARENT = 0x00008000
 _CLONE_CHILD_CLEARTID = 0x00200000
 _CLONE_CHILD_SETTID = 0x01000000
@@ -62,13 +64,13 @@ def fork_sibling() -> int:
         raise RuntimeError("fork_sibling: this process has other threads")
     clone = _Clone.prepare()
     sys.audit("os.fork")
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = mask.block_all()
     pid = -1
     try:
         pid = _between_hooks(clone)
     finally:
         if pid != 0:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            mask.restore(before)
     return pid
 
 

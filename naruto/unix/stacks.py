@@ -13,6 +13,8 @@ import mmap
 import os
 import signal
 
+from .libc import LIBC
+
 ALTERNATIVE_STACK = 1 << 20
 """Bytes: 64 signals at once with the largest frame known (AMX, 11 KiB); see arm()."""
 
@@ -70,17 +72,14 @@ def _widen() -> None:
     The memory is never freed: a handler may stand on it at any time, also in a process
     forked from this one. Pages that no signal ever needs cost nothing.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     now = _Stack()
-    _check(libc.sigaltstack(None, ctypes.byref(now)))
+    _check(LIBC.sigaltstack(None, ctypes.byref(now)))
     if now.size >= ALTERNATIVE_STACK:
         return
-    libc.mmap.restype = ctypes.c_void_p
-    libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *3 * [ctypes.c_int], ctypes.c_long)
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE | _MAP_STACK
-    memory = libc.mmap(None, ALTERNATIVE_STACK, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
+    memory = LIBC.mmap(None, ALTERNATIVE_STACK, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
     _check(-1 if memory == ctypes.c_void_p(-1).value else 0)
-    _check(libc.sigaltstack(ctypes.byref(_Stack(memory, 0, ALTERNATIVE_STACK)), None))
+    _check(LIBC.sigaltstack(ctypes.byref(_Stack(memory, 0, ALTERNATIVE_STACK)), None))
 
 
 def _check(result: int) -> None:

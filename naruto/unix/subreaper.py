@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 
+from .libc import LIBC
+
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -18,9 +20,8 @@ def become() -> None:
     Raises:
         OSError: The kernel would not.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     yes, nothing = ctypes.c_ulong(1), ctypes.c_ulong(0)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, yes, nothing, nothing, nothing) != 0:
+    if LIBC.prctl(_PR_SET_CHILD_SUBREAPER, yes, nothing, nothing, nothing) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"subreaper: {os.strerror(number)}")
 

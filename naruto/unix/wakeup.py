@@ -16,6 +16,8 @@ from collections.abc import Iterator
 
 import attrs
 
+from .libc import LIBC
+
 REQUESTS = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -142,8 +144,7 @@ def _signalfd(signals: frozenset[signal.Signals]) -> int:
     mask = (ctypes.c_ubyte * _SIGSET_BYTES)()
     for number in signals:
         mask[(number - 1) // 8] |= 1 << (number - 1) % 8
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd: int = libc.signalfd(-1, mask, os.O_NONBLOCK | os.O_CLOEXEC)
+    fd: int = LIBC.signalfd(-1, mask, os.O_NONBLOCK | os.O_CLOEXEC)
     if fd < 0:
         raise OSError(ctypes.get_errno(), "signalfd")
     return fd

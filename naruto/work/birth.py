@@ -19,8 +19,8 @@ import attrs
 
 from .. import log
 from ..errors import SettingsError
-from ..log import LogTo
 from ..settings import GROUP_OPTIONS, GroupSettings
+from ..sink import LogTo
 from ..supervise.child import Child
 from ..unix import dispositions, lastwords, limits, rights, stacks
 from ..unix.marks import wear
@@ -41,7 +41,6 @@ class Cradle:
         started_in: The real path of where the master was started.
         to_master: The master's FIFO, opened for writing.
         lifeline: The end to watch.
-        foreign: Descriptors of the master's to close.
         ignored: Signals that were ignored when the master started.
         descriptors: The limits to go back to.
         adopts: The master is a subreaper: it inherits who is handed over.
@@ -53,7 +52,6 @@ class Cradle:
     started_in: str
     to_master: int
     lifeline: int
-    foreign: Iterable[int]
     ignored: frozenset[Signals]
     descriptors: tuple[int, int]
     board: Scoreboard
@@ -61,12 +59,18 @@ class Cradle:
     adopts: bool = True
 
 
-def live(child: Child, cradle: Cradle, loaded: type[WorkerProcess] | None = None) -> NoReturn:
+def live(
+    child: Child,
+    cradle: Cradle,
+    foreign: frozenset[int] = frozenset(),
+    loaded: type[WorkerProcess] | None = None,
+) -> NoReturn:
     """Be the worker: from the fork to the end of the process.
 
     Args:
         child: What the master knows of it.
         cradle: What it is given.
+        foreign: Descriptors that belong to the master and to workers, to this one as well.
         loaded: The class of workers, in a fork of the mould; which has let go of the
             master's already, and has taken what is given.
     """
@@ -76,7 +80,7 @@ def live(child: Child, cradle: Cradle, loaded: type[WorkerProcess] | None = None
         atexit._clear()
         os.setpgid(0, 0)
         if loaded is None:
-            let_go(cradle)
+            let_go(cradle, foreign.difference(child.descriptors))
         status = _worker(child, cradle, mailbox, loaded).run()
     except SettingsError as error:
         _last_words(child, str(error))
@@ -102,9 +106,9 @@ def _say_done(mailbox: Mailbox) -> None:
         traceback.print_exc()  # the user's code has closed our pipes: the exit tells as well
 
 
-def let_go(cradle: Cradle) -> None:
+def let_go(cradle: Cradle, foreign: Iterable[int]) -> None:
     """Close what is the master's, and take /dev/null as standard input."""
-    close_all(cradle.foreign)
+    close_all(foreign)
     limits.restore_descriptors(cradle.descriptors)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -191,8 +195,7 @@ def take_environment_and_rights(group: GroupSettings) -> None:
 def open_log(name: str, to: LogTo) -> None:
     """Log under a name, and let what user code prints land in the log."""
     if to.asked:
-        log.forget_all()
-        log.open_for(name, to)
+        log.take_over(name, to)
         capture.start()
 
 

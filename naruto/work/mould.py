@@ -35,7 +35,9 @@ LONGEST = 4096
 """Bytes of a request or an answer."""
 
 
-def live(orders: int, words: int, name: str, title: str, cradle: Cradle) -> NoReturn:
+def live(
+    orders: int, words: int, name: str, title: str, cradle: Cradle, foreign: frozenset[int]
+) -> NoReturn:
     """Be the mould: from the fork to the end of the process.
 
     Args:
@@ -44,11 +46,12 @@ def live(orders: int, words: int, name: str, title: str, cradle: Cradle) -> NoRe
         name: What it's called in the log.
         title: What ps(1) shows.
         cradle: What its workers will be given.
+        foreign: Descriptors that belong to the master and to workers.
     """
     status = 1
     try:
         os.setpgid(0, 0)
-        birth.let_go(cradle)
+        birth.let_go(cradle, foreign)
         cradle.board.close()
         stacks.arm(words)
         dispositions.restore_defaults()
@@ -103,7 +106,6 @@ def _be_worker(
 ) -> NoReturn:
     """Turn a fork of the mould into the worker that was asked for."""
     try:
-        gc.unfreeze()
         inbox, words, board = fds
         scoreboard = Scoreboard.attached(board)
         child = Child.described(
@@ -114,7 +116,7 @@ def _be_worker(
             scoreboard.line_at(int(request["line"])),
             words,
         )
-        birth.live(child, attrs.evolve(cradle, board=scoreboard), cls)
+        birth.live(child, attrs.evolve(cradle, board=scoreboard), loaded=cls)
     except BaseException:
         traceback.print_exc()
     finally:

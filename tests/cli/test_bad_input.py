@@ -260,7 +260,11 @@ class TestNotRunning:
         assert done.returncode == 3 and "is not running" in done.stderr
         assert not shop.run_dir.exists()
 
-    @pytest.mark.parametrize("text", ["999999\n", f"{os.getpid()}\n", "1\n", ""])
+    @pytest.mark.parametrize(
+        "text",
+        ["999999\n", f"{os.getpid()}\n", "1\n", ""],
+        ids=["nobody", "somebody else", "init", "nothing"],
+    )
     def test_stale(self, shop: Service, text: str) -> None:
         """A stale pid file, a living stranger's too, is not running; a start clears it."""
         shop.run_dir.mkdir(0o700)
