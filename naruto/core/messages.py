@@ -49,6 +49,7 @@ LEAVE = ("reload", "quit", "stop")
 """The verbs that tell a worker to leave, weakest first."""
 
 _VERB = re.compile(r"[a-z]+")
+_JSON = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each message
 
 
 class MessageError(ValueError):
@@ -72,7 +73,7 @@ def encode(verb: str, args: Mapping[str, Any] | None = None) -> bytes:
     Raises:
         ValueError: The message is longer than a pipe takes at once.
     """
-    text = f"{verb} {json.dumps(args, ensure_ascii=False)}" if args else verb
+    text = f"{verb} {_JSON.encode(args)}" if args else verb
     line = f"\n{text}\n".encode()
     if len(line) > MAX_BYTES:
         raise ValueError(f"a message of {len(line)} bytes; at most {MAX_BYTES} fit")

@@ -79,7 +79,8 @@ class Loop:
         """Loop until told to leave."""
         mailbox = self.mailbox
         while not self.leaving:
-            mailbox.look()
+            if mailbox.hold is None and mailbox.order is None:
+                mailbox.look()  # at the last moment: a loop may take an hour
             if mailbox.order is not None:
                 return
             if mailbox.hold is not None:

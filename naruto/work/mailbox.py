@@ -110,18 +110,21 @@ class Mailbox:
         """Tell the master something; wait for room in its pipe, which is rarely needed."""
         message = encode(verb, {"worker": self.me, **args})
         self.finished = self.finished or verb == "done"
-        room = select.poll()
-        room.register(self.outbox, select.POLLOUT)
-        room.register(self.lifeline, select.POLLIN)
         while self.order != ORPHANED:
             try:
                 os.write(self.outbox, message)
                 return
             except BlockingIOError:
-                room.poll()
+                self._await_room()
                 self.look()
             except BrokenPipeError:
                 self._orphan()
+
+    def _await_room(self) -> None:
+        poll = select.poll()
+        poll.register(self.outbox, select.POLLOUT)
+        poll.register(self.lifeline, select.POLLIN)
+        poll.poll()
 
     def drop(self) -> None:
         """Close every pipe, in a process that the worker has forked: it is told nothing."""
