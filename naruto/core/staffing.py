@@ -40,7 +40,9 @@ def unwant(turn: Turn, where: SlotId) -> None:
 
 
 def recruit(turn: Turn) -> None:
-    """Spawn for vacant slots, as many as may be forked at once."""
+    """Spawn for vacant slots, as many as may be forked at once, and not one by one."""
+    if turn.state.forking > FORKS_AT_ONCE // 2:
+        return  # the rest of a big start comes in batches: see unix.children.fork_each
     while turn.state.vacant and turn.state.forking < FORKS_AT_ONCE:
         vacant = dict(turn.state.vacant)
         where = next(iter(vacant))

@@ -47,11 +47,16 @@ def test_serials_and_indexes() -> None:
 
 
 def test_forks_come_in_batches() -> None:
-    """So many forks are asked for at once; each birth makes room for one more."""
-    world = starting(web=FORKS_AT_ONCE + 8)
+    """So many forks are asked for at once; when half of them are born, as many more."""
+    half = FORKS_AT_ONCE // 2
+    world = starting(web=2 * FORKS_AT_ONCE)
+    first = world.alive()
+    assert len(first) == FORKS_AT_ONCE
+    for worker in first[: half - 1]:
+        world.born(worker)
     assert len(world.alive()) == FORKS_AT_ONCE
-    world.born(world.alive()[0])
-    assert len(world.alive()) == FORKS_AT_ONCE + 1
+    world.born(first[half - 1])
+    assert len(world.alive()) == FORKS_AT_ONCE + half
     world.settle()
     checks.at_rest(world)
 
