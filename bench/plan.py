@@ -16,6 +16,7 @@ class Plan:
         respawn: The size at which workers are killed.
         kills: How many for one figure.
         growth: Sizes between which a step must not become dearer.
+        whole: Sizes at which one service is looked at from its start to its end.
         idle: Sizes at which all adapters rest; beyond, only what forks and is told to.
         idle_alone: Sizes at which only naruto and the floor rest.
         preload: Whether to measure what it saves.
@@ -28,6 +29,7 @@ class Plan:
     respawn: int
     kills: int
     growth: tuple[int, ...]
+    whole: tuple[int, ...]
     idle: tuple[int, ...]
     idle_alone: tuple[int, ...]
     idle_seconds: float
@@ -41,6 +43,7 @@ FULL = Plan(
     respawn=4,
     kills=3,
     growth=(32, 320, 1000),
+    whole=(1000,),
     idle=(32,),
     idle_alone=(1000,),
     idle_seconds=20.0,
@@ -53,6 +56,7 @@ QUICK = Plan(
     respawn=4,
     kills=1,
     growth=(32, 320),
+    whole=(),
     idle=(32,),
     idle_alone=(),
     idle_seconds=3.0,

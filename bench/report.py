@@ -98,6 +98,17 @@ SECTIONS = (
         places=3,
     ),
     Section(
+        "A large service",
+        "From its start to its end, each worker looping once a second: the times of `start`,"
+        " `status`, `reload` and `stop`, the memory that the machine has less of at the worst"
+        " moment, and what is left afterwards.",
+        (
+            *("start, ms", "status, ms", "reload, ms", "stop, ms"),
+            *("peak of memory, MB", "descriptors of the master", "processes and files left"),
+        ),
+        base="",
+    ),
+    Section(
         "Preload",
         "32 workers of a module that takes 300 ms to import and holds 100 MB: milliseconds,"
         " and megabytes of all workers (PSS).",

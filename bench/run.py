@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from .adapters import ALL, rotated
 from .adapters.base import Adapter
-from .measures import growth, idle, imports, lives, loop, message, preload, respawn
+from .measures import growth, idle, imports, lives, loop, message, preload, respawn, whole
 from .plan import Plan
 from .reaper import Reaper
 from .results import Key, Results
@@ -55,6 +55,7 @@ def _services(plan: Plan) -> tuple[tuple[str, Measure, tuple[int, ...]], ...]:
         ("start", lives.resting, plan.start),
         ("reload", lives.working, plan.reload),
         ("growth", growth.growth, plan.growth),
+        ("whole", whole.whole, plan.whole),
     )
 
 

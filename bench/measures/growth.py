@@ -14,13 +14,15 @@ from ..reaper import Reaper
 from ..results import Key
 from ..service import Service, running
 from .lives import MS, RESTING
-from .respawn import SETTLED, kill_some
+from .respawn import kill_some
 
 MESSAGES = 300
 PACE = 0.001
 """Seconds between two messages, so that each wakes the master: a small service must not look
 cheaper by reading several at a time."""
 KILLS = 5
+SETTLED = 1.2
+"""Seconds that workers live before they are killed: a little over min_uptime."""
 
 
 def growth(adapter: Adapter, size: int, reaper: Reaper) -> Iterator[tuple[Key, float]]:

@@ -20,7 +20,7 @@ from naruto.worker import Post
 
 from ..results import Key
 
-SECONDS = 0.3
+SECONDS = 0.2
 PAIRS = 3
 """How often the two take turns for one figure, which is the best of them: what else the
 machine does only ever makes a loop slower."""

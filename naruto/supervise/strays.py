@@ -62,7 +62,7 @@ class Strays:
         except (ProcessLookupError, PermissionError):
             pass  # it died before it had a group, or leads none any more
 
-    def gather(self, known: set[int], living: set[WorkerId]) -> None:
+    def gather(self, known: set[int], living: Collection[WorkerId]) -> None:
         """Ask every stray that belongs to none of the living.
 
         Args:
@@ -71,10 +71,9 @@ class Strays:
         """
         if not self.adopts:
             return
-        names = {str(who) for who in living}
         for pid in self._unknown(known):
             whose = self._owner(pid)
-            if whose and whose not in names:
+            if whose and WorkerId.parse(whose) not in living:
                 self._ask(pid, f"left behind by {whose}")
 
     def gather_all(self, known: set[int]) -> None:

@@ -46,8 +46,9 @@ class Undertaker:
         self.hear()
         for one in ended:
             self.bury(one)
-        self.crew.moulds.kill_half_born(self._ours())
-        self.strays.gather(self._ours(), set(self.crew.members))
+        ours = self._ours()
+        self.crew.moulds.kill_half_born(ours)
+        self.strays.gather(ours, self.crew.members)
 
     def leftovers(self) -> None:
         """See to what workers of a master that crashed have left behind."""
