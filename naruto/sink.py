@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 import time
 
 import attrs
@@ -90,6 +91,8 @@ class Sink:
     _fd: int | None = None
     _lost: int = 0
     _warned: dict[str, Warned] = attrs.field(factory=dict)
+    # Threads of the user's print as well; and so may a handler, in the middle of a record.
+    _lock: threading.RLock = attrs.field(factory=threading.RLock)
 
     def __attrs_post_init__(self) -> None:
         self._colored = self.to.path is None and "NO_COLOR" not in os.environ and os.isatty(2)
@@ -97,6 +100,7 @@ class Sink:
     def rename(self, process: str) -> None:
         """Write in another name, in a fork of the process that has opened it."""
         self.process, self._lost, self._warned = process, 0, {}
+        self._lock = threading.RLock()  # a thread that is not in this process may hold it
 
     def put(
         self, level: str, text: str, cause: str | None = None, at: float | None = None
@@ -110,10 +114,14 @@ class Sink:
                 nobody moderates.
             at: When, in seconds since the epoch; None for now.
         """
+        with self._lock:
+            self._put(level, text, cause, time.time() if at is None else at)
+
+    def _put(self, level: str, text: str, cause: str | None, at: float) -> None:
         left_out = self._left_out(level, text, cause) if cause is not None else 0
         if left_out is None:
             return
-        lines = self._lines(level, text, time.time() if at is None else at)
+        lines = self._lines(level, text, at)
         if left_out:
             lines = f"{lines.rstrip()} ({left_out} more like this since)\n"
         if self._lost:

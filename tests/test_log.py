@@ -17,7 +17,7 @@ from tests.service import Service, eventually
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (?P<level>[A-Z]+) +"
-    r"(?P<process>[a-z]+(-\d+)?)\[(?P<pid>\d+)\] (?P<text>.*)"
+    r"(?P<process>[a-z]+(-[a-z]+)?([-.]\d+)?)\[(?P<pid>\d+)\] (?P<text>.*)"
 )
 
 IDLE = """
@@ -318,6 +318,65 @@ def _assert_in(text: str, log: Path) -> None:
 
 def _assert(fact: bool) -> None:
     assert fact
+
+
+class TestLoguru:
+    """What user code logs through loguru lands in the log, and naruto itself needs none."""
+
+    SAYS = """
+        import sys
+
+        print("loaded before:", "loguru" in sys.modules)
+        from loguru import logger
+
+        logger.info("at import")
+
+        def poll():
+            logger.debug("a detail")
+            logger.warning("a warning {}", 1)
+            try:
+                1 / 0
+            except ZeroDivisionError:
+                logger.exception("caught")
+            print("printed")
+            {more}
+            sys.exit(0)
+    """
+
+    def _said(self, new_service: NewService, more: str = "", *options: str) -> list[str]:
+        service = new_service({"shop.py": self.SAYS.replace("{more}", more)})
+        service.start("shop:poll", "--restart", "never", *options)
+        service.wait()
+        return [
+            f"{line['level']} {line['text']}"
+            for line in _parsed(_rest(service))
+            if line["process"] != "master"
+        ]
+
+    @pytest.mark.parametrize("preload", ["--no-preload", "--preload"])
+    def test_lands_in_the_log_once(self, new_service: NewService, preload: str) -> None:
+        """Each record at its level, with its traceback, and none twice."""
+        said = self._said(new_service, "", preload)
+        assert said[:2] == ["INFO loaded before: False", "INFO at import"]
+        for line in ("WARNING a warning 1", "ERROR caught", "INFO printed"):
+            assert said.count(line) == 1
+        assert said.count("ERROR ZeroDivisionError: division by zero") == 1
+        assert not any("a detail" in line for line in said)
+
+    def test_a_user_who_removes_all_sinks(self, new_service: NewService) -> None:
+        """What the user makes of loguru costs none of naruto's own lines."""
+        more = "logger.remove(); logger.info('nowhere'); print('still here'); 1 / 0"
+        service = new_service({"shop.py": self.SAYS.replace("{more}", more)})
+        service.start("shop:poll").wait_for("ERROR .* business.. raised")
+        said = [line["text"] for line in _ended(service)]
+        assert "still here" in said and "nowhere" not in said
+
+    def test_a_master_has_none(self, new_service: NewService) -> None:
+        """It is dear to import, and what the master has mapped every fork copies."""
+        service = new_service({"shop.py": IDLE}).start("shop:poll", "--workers", "1")
+        for pid in (service.pid, *service.pids()):
+            assert "_asyncio" not in Path(f"/proc/{pid}/maps").read_text()  # loguru imports it
+        _ended(service)
 
 
 class TestLibrary:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import os
+import resource
 import signal
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import pytest
 
 from naruto.unix import children
 from naruto.unix.children import Ended
-from tests.unix.forked import in_child
+from tests.unix.forked import ROOT, in_child
+
+NOBODY = 65534
 
 
 def _die(status: int) -> int:
@@ -137,6 +143,54 @@ def test_stopped_is_not_dead() -> None:
         return told, ended, children.reap(pid).signal
 
     assert in_child(work) == [[True, False], [], "KILL"]
+
+
+def test_several_are_forked_at_once() -> None:
+    """Each lives with everything blocked, and hidden from its collector; we as before."""
+
+    def work() -> Any:
+        reader, writer = os.pipe()
+
+        def life(letter: bytes) -> NoReturn:
+            every = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+            quiet = signal.pthread_sigmask(signal.SIG_BLOCK, ()) >= every
+            os.write(writer, letter if quiet and gc.get_freeze_count() else b"-")
+            os._exit(0)
+
+        pids = children.fork_each([partial(life, b"a"), partial(life, b"b")])
+        for pid in pids:
+            os.waitpid(pid, 0)
+        said = "".join(sorted(os.read(reader, 3).decode()))
+        return said, gc.get_freeze_count(), list(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    assert in_child(work) == ["ab", 0, []]
+
+
+def test_why_there_is_no_child() -> None:
+    """What can't be forked has its error in its place, and costs the others nothing."""
+
+    def work() -> Any:
+        if ROOT:  # which no limit of processes holds back
+            os.setuid(NOBODY)
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+        errors = children.fork_each([lambda: os._exit(0)] * 2)
+        return [getattr(error, "errno", 0) for error in errors]
+
+    assert in_child(work) == [errno.EAGAIN] * 2
+
+
+def test_a_program_that_has_frozen_its_heap_keeps_it() -> None:
+    """Only what was frozen for the fork is thawed."""
+
+    def work() -> Any:
+        gc.freeze()
+        before = gc.get_freeze_count()
+        if (pid := children.fork()) == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        return gc.get_freeze_count() >= before
+
+    assert in_child(work) is True
 
 
 def test_fork_blocks_every_signal_in_the_child() -> None:
