@@ -11,9 +11,12 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from .sink import LEVELS, LogTo, Sink
 
@@ -144,24 +147,31 @@ def _remove_default(logger: Logger) -> bool:
     return True
 
 
+@attrs.define(eq=False)
 class _Meeting:
-    """A finder on ``sys.meta_path`` that takes part when loguru is imported, and leaves."""
+    """A finder on ``sys.meta_path`` that is there when loguru is imported, and then leaves."""
+
+    _asks: bool = False
 
     def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
         """Return loguru's own spec, with a loader that introduces it to us; of none else."""
-        if name != "loguru":
+        if name != "loguru" or self._asks:
             return None
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def executed(module: ModuleType) -> None:
-                execute(module)
-                _meet(module.logger)
-
-            spec.loader.exec_module = executed  # type: ignore[method-assign]
+        self._asks = True
+        try:
+            spec = find_spec(name)
+        finally:
+            self._asks = False
+        loader: Any = spec.loader if spec is not None else None
+        if loader is not None:
+            loader.exec_module = partial(self._introduce, loader.exec_module)
         return spec
+
+    def _introduce(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
+        execute(module)
+        if self in sys.meta_path:  # else it is loaded a second time
+            sys.meta_path.remove(self)
+            _meet(module.logger)
 
 
 def _meet(logger: Logger) -> None:

@@ -324,9 +324,10 @@ class TestLoguru:
     """What user code logs through loguru lands in the log, and naruto itself needs none."""
 
     SAYS = """
-        import sys
+        import importlib.util, sys
 
         print("loaded before:", "loguru" in sys.modules)
+        assert importlib.util.find_spec("loguru")  # who only asks meets nobody
         from loguru import logger
 
         logger.info("at import")
