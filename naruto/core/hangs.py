@@ -70,10 +70,11 @@ def _conclude(
 ) -> bool:
     """Show the stacks, or kill; return whether the worker lives on.
 
-    Its loop may have ended while it wrote them: then the next one is not killed for it.
+    Its loop may have ended while it wrote them: then the next one is not killed for it. The
+    limit may have gone, too, with the reload that brought it: then nothing is killed for it.
     """
     age = turn.now - dumped.loop
-    if not dumped.fatal:
+    if not dumped.fatal or policy.loop_timeout is None:
         turn.emit(ShowStack(worker.id, f"{worker.id} has been in a loop for {age:.1f} s"))
     elif began == dumped.loop:
         turn.kill(worker, f"its loop ran longer than loop_timeout ({policy.loop_timeout:g} s)")

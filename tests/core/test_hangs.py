@@ -217,3 +217,20 @@ def test_each_group_has_its_own() -> None:
     assert mail.alive
     world.pass_time(15.0)
     assert not mail.alive
+
+
+def test_the_limit_goes_with_its_reload() -> None:
+    """A canary's loop is too old when a stop ends the reload that brought loop_timeout."""
+    world, elder = watched()
+    world.reload({"web": Policy(loop_timeout=5.0)})
+    canary = world.newest()
+    world.born(canary)
+    world.ready(canary)
+    world.obey(elder)  # it holds
+    world.obey(canary)  # it goes to work
+    world.pass_time(5.1)
+    assert times(world, effects.Dump) == [5.0]
+    world.ask("stop")
+    world.pass_time(1.0)
+    assert times(world, effects.ShowStack) == [5.3]
+    assert not world.count(effects.Kill)
