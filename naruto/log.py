@@ -168,8 +168,8 @@ class _Meeting:
         return spec
 
     def _introduce(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
-        execute(module)
-        if self in sys.meta_path:  # else it is loaded a second time
+        execute(module)  # of any module, where one loader has all of a zip file
+        if module.__name__ == "loguru" and self in sys.meta_path:  # and not a second time
             sys.meta_path.remove(self)
             _meet(module.logger)
 

@@ -7,9 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
+from textwrap import dedent
 
+import loguru
 import pytest
 
 from tests.conftest import NewService
@@ -371,6 +374,24 @@ class TestLoguru:
         service.start("shop:poll").wait_for("ERROR .* business.. raised")
         said = [line["text"] for line in _ended(service)]
         assert "still here" in said and "nowhere" not in said
+
+    def test_from_a_zip_file(self, new_service: NewService) -> None:
+        """There one loader has all modules; they are imported as ever."""
+        imports = """
+            import sys, importlib.util
+            sys.path.insert(0, "all.zip")
+            assert importlib.util.find_spec("loguru")
+            import early, late
+        """
+        service = new_service({"shop.py": dedent(imports) + dedent(IDLE)})
+        with zipfile.ZipFile(service.home / "all.zip", "w") as file:
+            for source in Path(loguru.__file__).parent.glob("*.py"):
+                file.write(source, f"loguru/{source.name}")
+            file.writestr("late.py", "import loguru; loguru.logger.info(loguru.__file__)")
+            file.writestr("early.py", "print('imported as ever')")
+        service.start("shop:poll").wait_for("imported as ever")
+        said = [line["text"] for line in _ended(service)]
+        assert sum("all.zip/loguru/__init__.py" in text for text in said) == 1
 
     def test_a_master_has_none(self, new_service: NewService) -> None:
         """It is dear to import, and what the master has mapped every fork copies."""

@@ -76,16 +76,18 @@ def fork_each(lives: Iterable[Callable[[], NoReturn]]) -> list[int | Exception]:
     """
     born: list[int | Exception] = []
     end_quiet = _begin_quiet()
-    for live in lives:
-        try:
-            pid = os.fork()
-        except Exception as error:  # EAGAIN, ENOMEM: fork(2); or a hook of the program's
-            born.append(error)
-            continue
-        if pid == 0:
-            live()
-        born.append(pid)
-    end_quiet()
+    try:
+        for live in lives:
+            try:
+                pid = os.fork()
+            except Exception as error:  # EAGAIN, ENOMEM: fork(2); or a hook of the program's
+                born.append(error)
+                continue
+            if pid == 0:
+                live()
+            born.append(pid)
+    finally:
+        end_quiet()
     return born
 
 
