@@ -12,7 +12,6 @@ import inspect
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -224,19 +223,16 @@ async def _spin(loop: Loop) -> object:
     a loop which turns slow is the last one before the next look.
     """
     business, clock = loop.worker.business, time.monotonic
-    began = now = clock()
+    began = clock()
     until = began + LOOK_EVERY
     done = 0
     try:
-        for done in count():
-            result = business()
-            now = clock()
-            if result is not True or now >= until:
-                done += 1
-                return result
-        raise AssertionError("count() never ends")
+        while (result := business()) is True and clock() < until:
+            done += 1
+        done += 1
+        return result
     finally:
-        loop.spun(done, now - (began if done < 2 else until))
+        loop.spun(done, clock() - (began if done < 2 else until))
 
 
 def live(worker: WorkerProcess, mailbox: Mailbox, line: Line) -> int:
