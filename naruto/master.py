@@ -42,7 +42,7 @@ from .supervise.succession import Succession
 from .supervise.undertaker import Undertaker
 from .supervise.upkeep import Upkeep
 from .supervise.watch import Watch
-from .unix import children, limits, pidfd, terminal
+from .unix import children, limits, pidfd, stacks, terminal
 from .unix.rundir import place
 from .unix.wakeup import Wakeup
 
@@ -106,6 +106,7 @@ class MasterProcess(Process):
         """
         with ExitStack() as stack:
             self._wakeup = Wakeup.install()
+            stacks.widen()  # for every worker: it would take each a tenth of its birth
             stack.callback(self._uninstall)
             self._parent = self._watch_parent(stack)
             self._descriptors = limits.raise_descriptors()

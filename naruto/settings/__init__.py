@@ -22,12 +22,19 @@ from naruto.settings.file import SettingsFile
 from naruto.settings.groups import GroupSettings
 from naruto.settings.layers import Layer, Value, read, stack
 from naruto.settings.nearest import closest, unknown
-from naruto.settings.options import GROUP_OPTIONS, OPTIONS, SERVICE_OPTIONS, Settings
+from naruto.settings.options import (
+    GROUP_OPTIONS,
+    OPTIONS,
+    SERVICE_OPTIONS,
+    WORKER_OPTIONS,
+    Settings,
+)
 
 __all__ = [
     "GROUP_OPTIONS",
     "OPTIONS",
     "SERVICE_OPTIONS",
+    "WORKER_OPTIONS",
     "GroupSettings",
     "Option",
     "Settings",

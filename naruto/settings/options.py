@@ -60,6 +60,9 @@ SERVICE_OPTIONS = tuple(options_of(Settings, "service"))
 GROUP_OPTIONS = tuple(options_of(GroupSettings, "group"))
 """What each group has its own of."""
 
+WORKER_OPTIONS = tuple(one for one in GROUP_OPTIONS if one.obeyed_by == "worker")
+"""What a class of workers may set as well."""
+
 OPTIONS = (
     *SERVICE_OPTIONS,
     # The directory is in both tables; outside of a group's own table it is the service's.

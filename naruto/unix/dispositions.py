@@ -2,11 +2,13 @@
 
 A handler is used wherever ignoring would do, because an ignored signal is inherited over
 exec (signal(7)) and a handled one is not: so every program that ``business()`` starts has
-default dispositions and an empty mask.
+default dispositions and an empty mask. (``_signal``, because what ``signal`` wraps around
+it makes enums of all numbers, in every fork: see mask.py.)
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -33,14 +35,14 @@ def become_worker(on_term: Callable[[], None], ignored: frozenset[signal.Signals
         ignored: Signals that were ignored when the master started, and stay so (nohup).
     """
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _signal.signal(signal.SIGCHLD, _signal.SIG_DFL)
     for number in _CUTS_NOTHING:
         if number not in ignored:
-            signal.signal(number, _nothing)
+            _signal.signal(number, _nothing)
     for number in _OF_TERMINAL:
-        signal.signal(number, _ignore_from_now_on)
+        _signal.signal(number, _ignore_from_now_on)
     if signal.SIGTERM not in ignored:
-        signal.signal(signal.SIGTERM, lambda number, frame: on_term())
+        _signal.signal(signal.SIGTERM, lambda number, frame: on_term())
     _keep_forks_clean()
     mask.restore(())
 
@@ -73,9 +75,9 @@ def restore_defaults(blocked: Iterable[int] = ()) -> None:
     """
     for number in (*_CUTS_NOTHING, *_OF_TERMINAL, signal.SIGTERM, signal.SIGCHLD):
         if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
+            _signal.signal(number, _signal.SIG_DFL)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_IGN)  # as Python itself does for its programs
+        _signal.signal(number, _signal.SIG_IGN)  # as Python itself does for its programs
     mask.restore(blocked)
 
 
@@ -89,4 +91,4 @@ def _ignore_from_now_on(number: int, frame: object) -> None:
     Handled for ever, a write to a terminal set to ``tostop`` would be tried and signalled
     again without end; ignored from the beginning, every program we start would inherit it.
     """
-    signal.signal(number, signal.SIG_IGN)
+    _signal.signal(number, _signal.SIG_IGN)

@@ -6,7 +6,6 @@ which /proc/PID/maps shows. Both hold however far below, and whoever its parent 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import mmap
 import os
@@ -14,7 +13,7 @@ import signal
 from collections.abc import Iterator
 
 from . import subreaper
-from .libc import LIBC
+from .libc import LIBC, MAP_FAILED
 
 MARK = "_NARUTO_WORKER"
 """The variable; it holds the path of the worker's pipe."""
@@ -34,16 +33,17 @@ def wear(pipe: str) -> None:
         pipe: The path of the worker's pipe.
     """
     os.environ[MARK] = pipe
-    page = ctypes.c_size_t(mmap.PAGESIZE)
     while _worn:  # a service within a worker of another one: the nearest counts
-        LIBC.munmap(ctypes.c_void_p(_worn.pop()), page)
-    with contextlib.suppress(OSError):  # a path of over 240 bytes: the variable must do
+        LIBC.munmap(ctypes.c_void_p(_worn.pop()), ctypes.c_size_t(mmap.PAGESIZE))
+    try:
         fd = os.memfd_create(f"naruto:{pipe}", os.MFD_CLOEXEC)
-        nobody, anywhere, start = 0, None, 0
-        at = LIBC.mmap(anywhere, page, nobody, mmap.MAP_SHARED, fd, start)
-        os.close(fd)
-        if at != ctypes.c_void_p(-1).value:
-            _worn.append(at)
+    except OSError:  # a path of over 240 bytes: the variable must do
+        return
+    nobody, anywhere, start = 0, None, 0
+    at = LIBC.mmap(anywhere, mmap.PAGESIZE, nobody, mmap.MAP_SHARED, fd, start)
+    os.close(fd)
+    if at != MAP_FAILED:
+        _worn.append(at)
 
 
 def mark_of(pid: int) -> str:

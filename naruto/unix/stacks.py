@@ -13,10 +13,13 @@ import mmap
 import os
 import signal
 
-from .libc import LIBC
+from .libc import LIBC, MAP_FAILED
 
 ALTERNATIVE_STACK = 1 << 20
-"""Bytes: 64 signals at once with the largest frame known (AMX, 11 KiB); see arm()."""
+"""Bytes: 64 signals at once with the largest frame known (AMX, 11 KiB); see widen()."""
+
+_is_wide: list[bool] = []
+"""Filled once this process has it, or one that it was forked from."""
 
 _MAP_NORESERVE = 0x4000  # the same on x86, arm, riscv and s390
 _MAP_STACK = 0x20000
@@ -31,17 +34,14 @@ class _Stack(ctypes.Structure):
 def arm(fd: int) -> None:
     """Write the stacks of all threads into a descriptor at a crash, and when asked.
 
-    Call it in the main thread. faulthandler gives that thread an alternative signal stack
-    of a few KiB, and CPython asks for it with every handler (SA_ONSTACK, signal(7)): ten
-    handled signals delivered at once overflow it, which is a SIGSEGV. So it gets one that
-    has room for all of them.
+    Call it in the main thread.
 
     Raises:
-        OSError: The kernel gave no memory.
+        OSError: The kernel gave no memory for the alternative stack.
     """
+    widen()
     faulthandler.enable(file=fd, all_threads=True)
     faulthandler.register(signal.SIGURG, file=fd, all_threads=True, chain=False)
-    _widen()
 
 
 def disarm() -> None:
@@ -66,19 +66,36 @@ def ask(pid: int) -> None:
     os.kill(pid, signal.SIGURG)
 
 
-def _widen() -> None:
-    """Replace a small alternative signal stack by a large one, once.
+def widen() -> None:
+    """Give this thread, and what it forks, a large alternative signal stack, once.
+
+    faulthandler takes one of a few KiB when it is first used, and CPython asks for it with
+    every handler (SA_ONSTACK, signal(7)): ten handled signals delivered at once overflow
+    it, which is a SIGSEGV. So there is one that has room for all of them. A fork inherits
+    it (sigaltstack(2)), so a master has it made before its first.
 
     The memory is never freed: a handler may stand on it at any time, also in a process
     forked from this one. Pages that no signal ever needs cost nothing.
+
+    Raises:
+        OSError: The kernel gave no memory.
     """
+    if _is_wide:
+        return
+    if not faulthandler.is_enabled():  # else it has its own already, and asks for no other
+        faulthandler.enable(file=2)
+        faulthandler.disable()
     now = _Stack()
     _check(LIBC.sigaltstack(None, ctypes.byref(now)))
-    if now.size >= ALTERNATIVE_STACK:
-        return
+    if now.size < ALTERNATIVE_STACK:
+        _replace_stack()
+    _is_wide.append(True)
+
+
+def _replace_stack() -> None:
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE | _MAP_STACK
     memory = LIBC.mmap(None, ALTERNATIVE_STACK, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
-    _check(-1 if memory == ctypes.c_void_p(-1).value else 0)
+    _check(-1 if memory == MAP_FAILED else 0)
     _check(LIBC.sigaltstack(ctypes.byref(_Stack(memory, 0, ALTERNATIVE_STACK)), None))
 
 

@@ -19,7 +19,7 @@ import attrs
 
 from .. import log
 from ..errors import SettingsError
-from ..settings import GROUP_OPTIONS, GroupSettings
+from ..settings import WORKER_OPTIONS, GroupSettings
 from ..sink import LogTo
 from ..supervise.child import Child
 from ..unix import dispositions, lastwords, limits, rights, stacks
@@ -181,7 +181,8 @@ def take_environment_and_rights(group: GroupSettings) -> None:
     Raises:
         SettingsError: The system refuses.
     """
-    os.environ.update(group.environment)
+    if group.environment:
+        os.environ.update(group.environment)
     if "TZ" in group.environment:
         time.tzset()
     if group.umask is not None:
@@ -212,9 +213,9 @@ def register_exits() -> None:
 
 def _set(worker: WorkerProcess, group: GroupSettings) -> None:
     """Let settings count more than the attributes of the class."""
-    for option in GROUP_OPTIONS:
+    for option in WORKER_OPTIONS:
         value = getattr(group, option.name)
-        if option.obeyed_by == "worker" and value is not None:
+        if value is not None:
             setattr(worker, option.name, value)
 
 

@@ -20,9 +20,10 @@ LONGEST = 8192
 class ToLog(io.RawIOBase):
     """The bottom of a text stream: each line that arrives becomes a record."""
 
-    def __init__(self, level: str, original: TextIO) -> None:
+    original: TextIO
+
+    def __init__(self, level: str) -> None:
         super().__init__()
-        self.original = original
         self._level = level
         self._rest = b""
 
@@ -49,8 +50,8 @@ class ToLog(io.RawIOBase):
             self.write(b"\n")
 
 
-def _stream(level: str, original: TextIO) -> io.TextIOWrapper:
-    bottom: Any = ToLog(level, original)
+def _stream(level: str) -> io.TextIOWrapper:
+    bottom: Any = ToLog(level)
     return io.TextIOWrapper(
         bottom, "utf-8", errors="backslashreplace", newline="\n", write_through=True
     )
@@ -58,9 +59,10 @@ def _stream(level: str, original: TextIO) -> io.TextIOWrapper:
 
 def start() -> None:
     """Let what user code prints, and sends to ``logging``, land in the log."""
-    sys.stdout = _stream("INFO", _plain(sys.stdout))
-    sys.stderr = _stream("WARNING", _plain(sys.stderr))
-    if not isinstance(logging.lastResort, _Bridge):
+    for name, stream in _STREAMS.items():
+        stream.buffer.original = _plain(getattr(sys, name))
+        setattr(sys, name, stream)
+    if logging.lastResort is not _BRIDGE:
         _bridge_logging()
 
 
@@ -79,7 +81,7 @@ def _bridge_logging() -> None:
             logging.root.setLevel(level)
             configure(**given)
 
-    logging.lastResort = _Bridge(logging.INFO)
+    logging.lastResort = _BRIDGE
     if level == logging.WARNING and not logging.root.handlers:
         logging.root.setLevel(logging.INFO)
         logging.basicConfig = basic_config
@@ -128,3 +130,8 @@ class _Bridge(logging.Handler):
             text += "\n" + self.format(record).partition("\n")[2]
         level = record.levelname if record.levelname in LEVELS else record.levelno
         log.write(level, f"{record.name}: {text}")
+
+
+# Made in the master, once: each worker only puts them in their place.
+_STREAMS: dict[str, Any] = {"stdout": _stream("INFO"), "stderr": _stream("WARNING")}
+_BRIDGE = _Bridge(logging.INFO)

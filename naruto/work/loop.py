@@ -268,6 +268,8 @@ def _drive(life: Coroutine[Any, Any, int]) -> int:
 async def call(hook: Callable[..., object], *args: object) -> object:
     """Call a hook, plain or async."""
     result = hook(*args)
+    if result is None:  # of a plain hook: to ask whether it can be awaited costs more
+        return None
     return await result if inspect.isawaitable(result) else result
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import SettingsError
-from ..settings import GROUP_OPTIONS
+from ..settings import WORKER_OPTIONS
 from ..worker import WorkerProcess
 
 DEMO = "naruto.demo:Demo"
@@ -39,12 +39,7 @@ def prepare_imports(directory: str, started_in: str) -> None:
     named = set(os.environ.get("PYTHONPATH", "").split(os.pathsep))
     stale = {"", directory} | ({started_in} - named)  # what the user has put there stays
     sys.path[:] = [directory, *(path for path in sys.path if path not in stale)]
-    finder = importlib.machinery.FileFinder.path_hook(
-        (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
-        (_FreshLoader, importlib.machinery.SOURCE_SUFFIXES),
-        (importlib.machinery.SourcelessFileLoader, importlib.machinery.BYTECODE_SUFFIXES),
-    )
-    sys.path_hooks.insert(0, finder)
+    sys.path_hooks.insert(0, _FRESH)
     _left_alone.append(sys.path_importer_cache)
     sys.path_importer_cache = {}
     _forget_what_was_found()
@@ -75,6 +70,14 @@ class _FreshLoader(importlib.machinery.SourceFileLoader):
             if os.stat(path).st_mtime < int(source) + 1:
                 raise OSError(f"{path} may be older than its source")
         return super().get_data(path)
+
+
+_FRESH = importlib.machinery.FileFinder.path_hook(
+    (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
+    (_FreshLoader, importlib.machinery.SOURCE_SUFFIXES),
+    (importlib.machinery.SourcelessFileLoader, importlib.machinery.BYTECODE_SUFFIXES),
+)
+"""Finds what a path has; as Python's own hook, but for its loader."""
 
 
 def load(target: Target) -> type[WorkerProcess]:
@@ -149,9 +152,9 @@ def class_settings(cls: type[WorkerProcess]) -> dict[str, Any]:
         SettingsError: A value won't do.
     """
     found = {}
-    for option in GROUP_OPTIONS:
+    for option in WORKER_OPTIONS:
         value = getattr(cls, option.name, None)
-        if option.obeyed_by != "worker" or value is getattr(WorkerProcess, option.name):
+        if value is getattr(WorkerProcess, option.name):
             continue
         try:
             found[option.name] = option.parse(value)

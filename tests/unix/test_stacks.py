@@ -175,6 +175,22 @@ def test_a_forked_process_survives_the_crowd_as_well() -> None:
     assert in_child(work) == [len(MANY), len(MANY)]
 
 
+def test_armed_after_its_parent_has_widened_the_stack() -> None:
+    """A worker takes over its master's, though the master has never been armed itself."""
+
+    def work() -> Any:
+        faulthandler.disable()  # as it is in a master; pytest's own is on
+        stacks.widen()
+        assert not faulthandler.is_enabled()
+        return in_child(armed)
+
+    def armed() -> Any:
+        stacks.arm(2)
+        return _crowd()
+
+    assert in_child(work) == [len(MANY), len(MANY)]
+
+
 def test_disarmed_nothing_is_written() -> None:
     """A process of the user's own says nothing, neither asked nor when it crashes."""
 
