@@ -41,14 +41,16 @@ def refused(world: World, client: str, *, generation: int = 1) -> None:
     assert {w.generation for w in world.alive()} == {generation}
 
 
-def until_flying(world: World, index: int, group: str = "web") -> FakeWorker:
-    """Let everybody go on until a new worker for an index is asked for; return it."""
+def until_flying(
+    world: World, index: int, group: str = "web", *, stuck: FakeWorker | None = None
+) -> FakeWorker:
+    """Let everybody else go on until a new worker for an index is asked for; return it."""
     while True:
         for worker in world.alive():
             new = [w for w in world.alive(group, index) if w.generation == world.generation]
             if new:
                 return new[0]
-            if worker.alive:
+            if worker.alive and worker is not stuck:
                 world.step(worker)
 
 
@@ -635,6 +637,23 @@ def test_late_refusal_keeps_the_strength() -> None:
     assert new.told == []
     world.ready(back)
     assert new.told == ["reload"]
+    refused(world, client)
+
+
+def test_late_refusal_counts_who_still_hands_over() -> None:
+    """An index whose old worker is in a long loop has two already, and so one in flight."""
+    world = serving(workers=4, surge=Share(2))
+    last = world.only("web", 2)  # in its last loop, for long
+    client = world.reload()
+    new = until_flying(world, 3, stuck=last)
+    world.born(new)
+    world.settle(last, new)
+    assert "reload" in world.told(last) and world.told(world.alive("web", 2)[1]) == []
+    world.crash(new)
+    world.settle(last)
+    assert len(world.alive()) <= 6
+    assert not world.answers
+    world.settle()
     refused(world, client)
 
 
