@@ -48,8 +48,7 @@ def close(turn: Turn, verb: str, clients: tuple[str, ...] = ()) -> None:
     verb = max(verb, closing.verb, key=LEAVE.index)
     turn.change(closing=attrs.evolve(closing, verb=verb, clients=closing.clients + clients))
     for worker in turn.state.workers():
-        timeout = turn.state.groups[worker.id.group].policy.stop_timeout
-        turn.order(worker, verb, timeout if verb == "stop" else None)
+        turn.order(worker, verb, worker.policy.stop_timeout if verb == "stop" else None)
 
 
 def _call_off(turn: Turn, why: str) -> None:

@@ -173,7 +173,7 @@ def _time_passed(turn: Turn, event: events.TimePassed) -> None:
 
 def _overdue(turn: Turn, worker: Worker) -> None:
     """A worker let a deadline pass."""
-    policy = staffing.policy_of(turn.state, worker)
+    policy = worker.policy
     if _past(worker.ready_by, turn.now):
         turn.kill(worker, f"was not READY within start_timeout ({policy.start_timeout:g} s)")
     elif worker.order and _past(worker.order.deadline, turn.now):

@@ -73,7 +73,7 @@ def _record(turn: Turn, worker: Worker, event: Exited) -> Death:
 
 def _judge(turn: Turn, worker: Worker, death: Death) -> None:
     """Apply the restart policy of a service that is up."""
-    policy = policy_of(turn.state, worker)
+    policy = policy_of(turn.state, worker.id.group, worker.generation)
     allowed = not death.killed and death.end.code in policy.exit_codes
     over = policy.restart == "never" or (policy.restart == "unexpected" and allowed)
     why = _why(turn.state, worker, death)
@@ -112,7 +112,7 @@ def _count_failure(turn: Turn, worker: Worker, why: str) -> None:
     slot = turn.state.slot(worker.id.slot)
     assert slot is not None
     uptime = turn.now - worker.born
-    lived = worker.was_ready and uptime >= policy_of(turn.state, worker).min_uptime
+    lived = worker.was_ready and uptime >= worker.policy.min_uptime
     failures = 0 if lived else slot.failures + 1
     turn.change_slot(worker.id.slot, failures=failures, trouble=why)
 

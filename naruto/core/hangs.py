@@ -15,7 +15,6 @@ from .events import LoopsSeen
 from .ids import LoopsOf
 from .lifecycle import Phase
 from .policy import Policy
-from .staffing import policy_of
 from .state import Dumped, Worker
 from .turn import Turn
 
@@ -45,7 +44,7 @@ def seen(turn: Turn, event: LoopsSeen) -> None:
 
 def _judge(turn: Turn, worker: Worker, began: float | None) -> float:
     """See to one worker; return when to look at it again."""
-    policy, dumped = policy_of(turn.state, worker), worker.dumped
+    policy, dumped = worker.policy, worker.dumped
     if dumped is not None and not dumped.done:
         if turn.now < dumped.at + GRACE:
             return dumped.at + GRACE
@@ -70,11 +69,10 @@ def _conclude(
 ) -> bool:
     """Show the stacks, or kill; return whether the worker lives on.
 
-    Its loop may have ended while it wrote them: then the next one is not killed for it. The
-    limit may have gone, too, with the reload that brought it: then nothing is killed for it.
+    Its loop may have ended while it wrote them: then the next one is not killed for it.
     """
     age = turn.now - dumped.loop
-    if not dumped.fatal or policy.loop_timeout is None:
+    if not dumped.fatal:
         turn.emit(ShowStack(worker.id, f"{worker.id} has been in a loop for {age:.1f} s"))
     elif began == dumped.loop:
         turn.kill(worker, f"its loop ran longer than loop_timeout ({policy.loop_timeout:g} s)")

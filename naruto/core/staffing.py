@@ -49,16 +49,16 @@ def recruit(turn: Turn) -> None:
         generation = vacant.pop(where)
         who = WorkerId(*where, turn.state.next_serial)
         turn.change(vacant=vacant, forking=turn.state.forking + 1, next_serial=who.serial + 1)
-        turn.add(Worker(who, generation, turn.now))
+        policy = policy_of(turn.state, who.group, generation)
+        turn.add(Worker(who, generation, turn.now, policy))
         turn.emit(Spawn(who, generation))
 
 
-def policy_of(state: State, worker: Worker) -> Policy:
-    """Return the policy that a worker was spawned under."""
-    plan = state.rollout.plans.get(worker.id.group) if state.rollout else None
-    if plan is not None and plan.generation == worker.generation:
-        return plan.policy
-    return state.groups[worker.id.group].policy
+def policy_of(state: State, name: str, generation: int) -> Policy:
+    """Return what counts for a generation of a group: of a refused one, what has stayed."""
+    plan = state.rollout.plans.get(name) if state.rollout else None
+    coming = plan is not None and plan.generation == generation
+    return plan.policy if plan is not None and coming else state.groups[name].policy
 
 
 def _unborn(turn: Turn, who: WorkerId) -> Worker:
@@ -71,7 +71,7 @@ def _unborn(turn: Turn, who: WorkerId) -> Worker:
 def spawned(turn: Turn, event: Spawned) -> None:
     """A worker was born: it has start_timeout to become READY."""
     worker = _unborn(turn, event.worker)
-    timeout = policy_of(turn.state, worker).start_timeout
+    timeout = worker.policy.start_timeout
     turn.change(forking=turn.state.forking - 1)
     worker = turn.step(
         worker,
@@ -83,6 +83,8 @@ def spawned(turn: Turn, event: Spawned) -> None:
         turn.kill(worker, worker.doomed)
     elif worker.order is not None:  # told before it was born
         turn.step(worker, Happening.LEAVE)
+    elif turn.state.up and turn.state.closing is None:
+        let_begin(turn, worker.id.slot)
 
 
 def spawn_failed(turn: Turn, event: SpawnFailed) -> Worker:
@@ -103,7 +105,10 @@ def became_ready(turn: Turn, event: BecameReady) -> None:
     worker = turn.state.worker(event.worker)
     if worker is None or worker.was_ready or not fits(worker.phase, Happening.READY):
         return
-    turn.step(worker, Happening.READY, was_ready=True, ready_by=None)
+    worker = turn.step(worker, Happening.READY, was_ready=True, ready_by=None)
+    if worker.begun and worker.phase is Phase.READY:  # told in advance: it waits for nobody
+        turn.step(worker, Happening.GO)
+        watch_loops(turn, worker)
     if not turn.state.up and turn.state.closing is None:
         turn.change(unready=turn.state.unready - 1)
         if turn.state.unready == 0:
@@ -116,7 +121,7 @@ def last_loop_ended(turn: Turn, event: LastLoopEnded) -> None:
     worker = turn.state.worker(event.worker)
     if worker is None or not fits(worker.phase, Happening.DONE):
         return
-    timeout = policy_of(turn.state, worker).stop_timeout
+    timeout = worker.policy.stop_timeout
     turn.step(
         worker,
         Happening.DONE,
@@ -151,12 +156,31 @@ def tend(turn: Turn, where: SlotId) -> None:
     slot = turn.state.slot(where)
     if slot is None or not turn.state.up or turn.state.closing is not None:
         return
-    if not turn.state.occupied(where):
-        waiting = [w for w in slot.workers if w.stays and w.phase in (Phase.READY, Phase.HELD)]
-        if waiting:
-            _let_go(turn, waiting[-1])
+    let_begin(turn, where)
     if not slot.workers:
         fill(turn, where)
+
+
+def let_begin(turn: Turn, where: SlotId) -> None:
+    """Let the newest that stays begin, if its slot is free."""
+    slot = turn.state.slot(where)
+    if slot is None or turn.state.occupied(where):
+        return
+    for worker in reversed(slot.workers):
+        if worker.stays and _may_be_let(turn.state, worker):
+            _let_go(turn, worker)
+            return
+
+
+def _may_be_let(state: State, worker: Worker) -> bool:
+    """Whether a worker waits to begin, or is about to, once it is READY.
+
+    That one is told in advance, which spares it a wait; but for a canary, whose first loop
+    is watched from the moment in which it is told.
+    """
+    if worker.phase is Phase.STARTING:
+        return not worker.begun and not is_canary(state, worker)
+    return worker.phase in (Phase.READY, Phase.HELD)
 
 
 def fill(turn: Turn, where: SlotId) -> None:
@@ -237,20 +261,19 @@ def is_on_trial(state: State, worker: Worker) -> bool:
 
 
 def _let_go(turn: Turn, worker: Worker) -> None:
-    policy = policy_of(turn.state, worker)
     if not is_canary(turn.state, worker):
         turn.go(worker)
     else:
-        timeout = policy.canary_timeout
+        timeout = worker.policy.canary_timeout
         turn.go(worker, None if timeout is None else turn.now + timeout, canary=True)
-    watch_loops(turn, worker.id.group, policy)
+    watch_loops(turn, worker)
 
 
-def watch_loops(turn: Turn, name: str, policy: Policy) -> None:
+def watch_loops(turn: Turn, worker: Worker) -> None:
     """See to it that somebody looks when a loop that begins now would be too old."""
-    key = LoopsOf(name)
-    if policy.loop_limits:
-        at = turn.now + min(policy.loop_limits)
+    key = LoopsOf(worker.id.group)
+    if worker.policy.loop_limits:
+        at = turn.now + min(worker.policy.loop_limits)
         turn.alarm(key, min(at, turn.state.alarms.get(key, at)))
 
 

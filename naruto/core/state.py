@@ -57,6 +57,7 @@ class Worker:
         finished: It has said that its last loop is over.
         by_hand: It leaves because of a line in its own pipe.
         longest: The longest loop known, in seconds.
+        policy: What the settings that it was spawned under want of its group.
         ready_by, loop_by, exit_by: Until when it must be READY, have ended its first loop
             as a canary, have ended after its last loop.
         cause: Why the master killed it.
@@ -67,6 +68,7 @@ class Worker:
     id: WorkerId
     generation: int
     born: float
+    policy: Policy
     phase: Phase = Phase.FORKING
     pid: int = 0
     order: Order | None = None

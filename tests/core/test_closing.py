@@ -113,6 +113,24 @@ def test_each_group_has_its_own_deadline() -> None:
     assert "mail-0.2" in world.exits[0].text
 
 
+def test_what_a_reload_brings_counts_for_its_workers_at_the_end_too() -> None:
+    """A stop calls the reload off; the canary still has the deadlines of its own settings."""
+    world = serving({"web": Policy(stop_timeout=5.0)})
+    old = world.only("web", 0)
+    world.reload({"web": Policy(stop_timeout=50.0)})
+    new = world.newest()
+    world.born(new)
+    world.ask("stop")
+    world.pass_time(6.0)
+    assert not old.alive and new.alive
+    world.ready(new)
+    world.leave(new)  # its on_stop hangs
+    world.pass_time(40.0)
+    assert new.alive
+    world.pass_time(10.0)
+    assert not new.alive
+
+
 ESCALATIONS = [
     (["quit"], ["quit"]),
     (["quit", "quit"], ["quit"]),

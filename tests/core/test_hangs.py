@@ -45,6 +45,21 @@ def test_slow_loop() -> None:
     assert worker.life is Life.WORKING and not worker.killed
 
 
+def test_of_a_replacement() -> None:
+    """It is watched as well, though it was told to begin before it was READY."""
+    world, worker = watched(slow_loop=5.0)
+    world.pass_time(2.0)
+    world.crash(worker)
+    new = world.only("web", 0)
+    world.born(new)
+    world.pass_time(20.0)  # in on_start
+    assert times(world, effects.Dump) == []
+    world.ready(new)
+    world.settle()
+    world.pass_time(10.0)
+    assert times(world, effects.Dump) == [27.0]
+
+
 def test_each_has_its_time() -> None:
     """Another worker's deadline is no reason to show the stacks before 0.3 s are over."""
     world, _ = watched(slow_loop=5.0, workers=2)
@@ -219,8 +234,8 @@ def test_each_group_has_its_own() -> None:
     assert not mail.alive
 
 
-def test_the_limit_goes_with_its_reload() -> None:
-    """A canary's loop is too old when a stop ends the reload that brought loop_timeout."""
+def test_the_limit_stays_with_its_worker() -> None:
+    """A canary's loop is too old just when a stop ends the reload that brought loop_timeout."""
     world, elder = watched()
     world.reload({"web": Policy(loop_timeout=5.0)})
     canary = world.newest()
@@ -232,5 +247,5 @@ def test_the_limit_goes_with_its_reload() -> None:
     assert times(world, effects.Dump) == [5.0]
     world.ask("stop")
     world.pass_time(1.0)
-    assert times(world, effects.ShowStack) == [5.3]
-    assert not world.count(effects.Kill)
+    assert times(world, effects.Kill) == [5.3]
+    assert not canary.alive and elder.alive
