@@ -168,7 +168,8 @@ class Service:
 
     def signal(self, name: str, pid: int | None = None) -> None:
         """Send a signal to the master, or to another process."""
-        os.kill(pid or self.pid, getattr(signal, f"SIG{name}"))
+        assert pid != 0, "that would be everybody: it is not born yet"
+        os.kill(self.pid if pid is None else pid, getattr(signal, f"SIG{name}"))
 
     def wait(self) -> int:
         """Wait until the foreground master has ended; return its exit status."""

@@ -113,7 +113,7 @@ def _worker(worker: Worker, child: Child | None, now: float) -> dict[str, Any]:
         "index": worker.id.index,
         "serial": worker.id.serial,
         "generation": worker.generation,
-        "pid": worker.pid,
+        "pid": child.pid if child is not None else worker.pid,  # known to the core in a moment
         "state": worker.phase.value,
         "uptime": round(now - worker.born, 3),
         "told": worker.order.verb if worker.order else None,
