@@ -18,7 +18,7 @@ VENV_MODULE = test "$$(id -u)" = 0 && apt-get install -y -q python3-venv \
 	|| { echo "no venv module; as root: apt-get install python3-venv" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast chaos check lint types cover bench bench-quick docs clean
+.PHONY: help run test test-fast thorough chaos check lint types cover bench bench-quick docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -37,6 +37,9 @@ test: $(READY) ## run the whole test suite
 
 test-fast: $(READY) ## run the tests of the pure core only
 	$(BIN)/python -m pytest tests/core tests/settings
+
+thorough: $(READY) ## 4,000 new random schedules for the core, in some minutes
+	$(BIN)/python -m pytest tests/core/test_invariants.py --hypothesis-profile=thorough
 
 chaos: $(READY) ## real services under a random driver; ROUNDS=100 SEED=1 JOBS=1
 	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) --jobs $(JOBS)

@@ -106,8 +106,8 @@ class MasterProcess(Process):
         """
         with ExitStack() as stack:
             self._wakeup = Wakeup.install()
-            stacks.widen()  # for every worker: it would take each a tenth of its birth
             stack.callback(self._uninstall)
+            stacks.widen()  # for every worker: it would take each a tenth of its birth
             self._parent = self._watch_parent(stack)
             self._descriptors = limits.raise_descriptors()
             stack.callback(lambda: limits.restore_descriptors(self._descriptors))

@@ -1,4 +1,4 @@
-"""How thoroughly the random tests look: ``pytest tests/core --hypothesis-profile=thorough``."""
+"""How thoroughly the random tests look: ``make thorough``, or the same schedules each time."""
 
 from __future__ import annotations
 
