@@ -72,7 +72,7 @@ def _record(turn: Turn, worker: Worker, event: Exited) -> Death:
 
 
 def _judge(turn: Turn, worker: Worker, death: Death) -> None:
-    """Apply the restart policy of a service that is up."""
+    """Apply the restart policy of a service that is up: what's in force, for its successor."""
     policy = policy_of(turn.state, worker.id.group, worker.generation)
     allowed = not death.killed and death.end.code in policy.exit_codes
     over = policy.restart == "never" or (policy.restart == "unexpected" and allowed)

@@ -58,7 +58,6 @@ def _table() -> dict[tuple[Phase, Happening], Phase]:
         (P.FORKING, H.SPAWNED): P.STARTING,
         (P.FORKING, H.SPAWN_FAILED): P.GONE,
         (P.FORKING, H.LEAVE): P.FORKING,  # its pipe is there before it is
-        (P.STARTING, H.GO): P.STARTING,  # in advance: it needs to wait for nobody
         # A worker told to leave before it is READY ends its on_start and runs no loop.
         (P.STARTING, H.READY): P.READY,
         (P.READY, H.GO): P.LOOPING,

@@ -55,10 +55,14 @@ def recruit(turn: Turn) -> None:
 
 
 def policy_of(state: State, name: str, generation: int) -> Policy:
-    """Return what counts for a generation of a group: of a refused one, what has stayed."""
+    """Return the policy in force for workers of a generation, now and here.
+
+    Of a generation that was refused, or whose reload was called off, that is the group's.
+    """
     plan = state.rollout.plans.get(name) if state.rollout else None
-    coming = plan is not None and plan.generation == generation
-    return plan.policy if plan is not None and coming else state.groups[name].policy
+    if plan is not None and plan.generation == generation:
+        return plan.policy
+    return state.groups[name].policy
 
 
 def _unborn(turn: Turn, who: WorkerId) -> Worker:
@@ -83,8 +87,6 @@ def spawned(turn: Turn, event: Spawned) -> None:
         turn.kill(worker, worker.doomed)
     elif worker.order is not None:  # told before it was born
         turn.step(worker, Happening.LEAVE)
-    elif turn.state.up and turn.state.closing is None:
-        let_begin(turn, worker.id.slot)
 
 
 def spawn_failed(turn: Turn, event: SpawnFailed) -> Worker:
@@ -105,10 +107,7 @@ def became_ready(turn: Turn, event: BecameReady) -> None:
     worker = turn.state.worker(event.worker)
     if worker is None or worker.was_ready or not fits(worker.phase, Happening.READY):
         return
-    worker = turn.step(worker, Happening.READY, was_ready=True, ready_by=None)
-    if worker.begun and worker.phase is Phase.READY:  # told in advance: it waits for nobody
-        turn.step(worker, Happening.GO)
-        watch_loops(turn, worker)
+    turn.step(worker, Happening.READY, was_ready=True, ready_by=None)
     if not turn.state.up and turn.state.closing is None:
         turn.change(unready=turn.state.unready - 1)
         if turn.state.unready == 0:
@@ -156,31 +155,12 @@ def tend(turn: Turn, where: SlotId) -> None:
     slot = turn.state.slot(where)
     if slot is None or not turn.state.up or turn.state.closing is not None:
         return
-    let_begin(turn, where)
+    if not turn.state.occupied(where):
+        waiting = [w for w in slot.workers if w.stays and w.phase in (Phase.READY, Phase.HELD)]
+        if waiting:
+            _let_go(turn, waiting[-1])
     if not slot.workers:
         fill(turn, where)
-
-
-def let_begin(turn: Turn, where: SlotId) -> None:
-    """Let the newest that stays begin, if its slot is free."""
-    slot = turn.state.slot(where)
-    if slot is None or turn.state.occupied(where):
-        return
-    for worker in reversed(slot.workers):
-        if worker.stays and _may_be_let(turn.state, worker):
-            _let_go(turn, worker)
-            return
-
-
-def _may_be_let(state: State, worker: Worker) -> bool:
-    """Whether a worker waits to begin, or is about to, once it is READY.
-
-    That one is told in advance, which spares it a wait; but for a canary, whose first loop
-    is watched from the moment in which it is told.
-    """
-    if worker.phase is Phase.STARTING:
-        return not worker.begun and not is_canary(state, worker)
-    return worker.phase in (Phase.READY, Phase.HELD)
 
 
 def fill(turn: Turn, where: SlotId) -> None:
@@ -266,10 +246,10 @@ def _let_go(turn: Turn, worker: Worker) -> None:
     else:
         timeout = worker.policy.canary_timeout
         turn.go(worker, None if timeout is None else turn.now + timeout, canary=True)
-    watch_loops(turn, worker)
+    _watch_loops(turn, worker)
 
 
-def watch_loops(turn: Turn, worker: Worker) -> None:
+def _watch_loops(turn: Turn, worker: Worker) -> None:
     """See to it that somebody looks when a loop that begins now would be too old."""
     key = LoopsOf(worker.id.group)
     if worker.policy.loop_limits:

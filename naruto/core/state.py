@@ -52,12 +52,12 @@ class Worker:
     """One process, from the wish for it to its end.
 
     Attributes:
+        policy: What the settings that it was spawned under want of its group.
         order: What it was told to leave for.
         begun: It was told to begin looping, so it may be in business().
         finished: It has said that its last loop is over.
         by_hand: It leaves because of a line in its own pipe.
         longest: The longest loop known, in seconds.
-        policy: What the settings that it was spawned under want of its group.
         ready_by, loop_by, exit_by: Until when it must be READY, have ended its first loop
             as a canary, have ended after its last loop.
         cause: Why the master killed it.

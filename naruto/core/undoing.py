@@ -78,11 +78,10 @@ def refuse(turn: Turn, why: str) -> None:
     back = attrs.evolve(rollout, stage=Stage.UNDOING, leaving=leaving, refusal=why)
     turn.change(rollout=attrs.evolve(back, plans=plans))
     for name, plan in plans.items():
-        turn.put_plan(name, _to_be_undone(turn, name, plan))
+        turn.put_plan(name, _with_todo(turn, name, plan))
     for name in plans:
         for index in range(len(turn.state.groups[name].slots)):
             tend(turn, SlotId(name, index))
-        advance_flying(turn, name)
         take_off(turn, name)
     finish(turn)
 
@@ -116,22 +115,17 @@ def _dismiss(turn: Turn, where: SlotId, generation: int) -> frozenset[WorkerId]:
     return frozenset(leaving)
 
 
-def _to_be_undone(turn: Turn, name: str, plan: Plan) -> Plan:
-    """Add what is to be done to a plan, and what is under way: where two workers are still."""
-    slots = turn.state.groups[name].slots
-    goners = {index for index in range(len(slots)) if goes(turn, SlotId(name, index), plan)}
+def _with_todo(turn: Turn, name: str, plan: Plan) -> Plan:
     todo = [
         index
-        for index, slot in enumerate(slots)
-        if (slot.workers if index in goners else not _stays_old(slot.workers, plan))
+        for index, slot in enumerate(turn.state.groups[name].slots)
+        if (
+            slot.workers
+            if goes(turn, SlotId(name, index), plan)
+            else not _stays_old(slot.workers, plan)
+        )
     ]
-    flying = {index for index in todo if len(slots[index].workers) > 1}
-    return attrs.evolve(
-        plan,
-        todo=tuple(index for index in todo if index not in flying),
-        flying=frozenset(flying),
-        unready=frozenset(flying - goners),
-    )
+    return attrs.evolve(plan, todo=tuple(todo))
 
 
 def _stays_old(workers: tuple[Worker, ...], plan: Plan) -> bool:

@@ -25,7 +25,7 @@ from ..settings import Settings
 from ..unix import children
 from .generations import Generation
 
-FORMAT = 1
+FORMAT = 2
 """To be raised when what is written means something else than before."""
 
 

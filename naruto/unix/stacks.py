@@ -12,14 +12,15 @@ import faulthandler
 import mmap
 import os
 import signal
+import threading
 
 from .libc import LIBC, MAP_FAILED
 
 ALTERNATIVE_STACK = 1 << 20
 """Bytes: 64 signals at once with the largest frame known (AMX, 11 KiB); see widen()."""
 
-_is_wide: list[bool] = []
-"""Filled once this process has it, or one that it was forked from."""
+_wide: set[int] = set()
+"""Threads that have it. The one of a fork has the number of the one that has forked it."""
 
 _MAP_NORESERVE = 0x4000  # the same on x86, arm, riscv and s390
 _MAP_STACK = 0x20000
@@ -80,7 +81,7 @@ def widen() -> None:
     Raises:
         OSError: The kernel gave no memory.
     """
-    if _is_wide:
+    if threading.get_ident() in _wide:
         return
     if not faulthandler.is_enabled():  # else it has its own already, and asks for no other
         faulthandler.enable(file=2)
@@ -89,7 +90,7 @@ def widen() -> None:
     _check(LIBC.sigaltstack(None, ctypes.byref(now)))
     if now.size < ALTERNATIVE_STACK:
         _replace_stack()
-    _is_wide.append(True)
+    _wide.add(threading.get_ident())
 
 
 def _replace_stack() -> None:

@@ -59,7 +59,8 @@ def _stream(level: str) -> io.TextIOWrapper:
 
 def start() -> None:
     """Let what user code prints, and sends to ``logging``, land in the log."""
-    for name, stream in _STREAMS.items():
+    for name, level in (("stdout", "INFO"), ("stderr", "WARNING")):
+        stream: Any = _READY.pop(name, None) or _stream(level)
         stream.buffer.original = _plain(getattr(sys, name))
         setattr(sys, name, stream)
     if logging.lastResort is not _BRIDGE:
@@ -132,6 +133,7 @@ class _Bridge(logging.Handler):
         log.write(level, f"{record.name}: {text}")
 
 
-# Made in the master, once: each worker only puts them in their place.
-_STREAMS: dict[str, Any] = {"stdout": _stream("INFO"), "stderr": _stream("WARNING")}
+# Made in the master, once: each worker only puts them in their place. A service within a
+# worker of another one needs its own, as they may stand below what the user has put there.
+_READY: dict[str, Any] = {"stdout": _stream("INFO"), "stderr": _stream("WARNING")}
 _BRIDGE = _Bridge(logging.INFO)

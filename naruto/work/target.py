@@ -46,15 +46,18 @@ def prepare_imports(directory: str, started_in: str) -> None:
 
 
 def _forget_what_was_found() -> None:
-    """Call ``invalidate_caches`` of each finder but the one whose cache is new anyway.
+    """Call ``invalidate_caches`` of each finder; but of PathFinder, do what is left to do.
 
-    From 3.13 on, PathFinder's loads importlib.metadata: twice the work of all else that a
-    worker does before it imports its target.
+    Its cache is new anyway. From 3.13 on, it would load importlib.metadata: twice the work
+    of all else that a worker does before it imports its target.
     """
     for finder in sys.meta_path:
         forget = getattr(finder, "invalidate_caches", None)
         if forget is not None and finder is not importlib.machinery.PathFinder:
             forget()
+    namespace: Any = importlib._bootstrap_external._NamespacePath  # type: ignore[attr-defined]
+    if hasattr(namespace, "_epoch"):  # since 3.10.1: bpo-45703
+        namespace._epoch += 1
 
 
 class _FreshLoader(importlib.machinery.SourceFileLoader):

@@ -112,7 +112,7 @@ def _policies(world: World, group: str) -> list[Policy | None]:
 
 
 def not_too_many(world: World) -> None:
-    """A group never has more processes than its workers and its surge."""
+    """A group has no more processes than its workers and its surge; an undo, twice that."""
     if world.closing:
         return
     alive = Counter(w.id.group for w in world.alive() if not _hangs_on(world, w))
@@ -121,6 +121,8 @@ def not_too_many(world: World) -> None:
         workers = max((p.workers for p in policies), default=0)
         changing = world.coming or any(w.recycles for w in world.alive(group))
         surge = max((p.in_flight for p in policies), default=0) if changing else 0
+        if _undoing(world):  # it does not wait for those who hand over in a last, long loop
+            surge *= 2
         assert count <= workers + surge, f"{count} processes for {workers} + {surge}"
 
 

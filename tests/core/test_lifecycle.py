@@ -19,7 +19,6 @@ from naruto.core.lifecycle import (
 
 ROWS = """
     forking:  spawned -> starting, spawn failed -> gone, leave -> forking
-    starting: go -> starting
     starting: ready -> ready, leave -> leaving, done -> done, kill -> killed, exited -> gone
     ready:    go -> looping, leave -> leaving, done -> done, kill -> killed, exited -> gone
     looping:  looped -> looping, hold -> holding

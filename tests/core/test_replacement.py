@@ -51,33 +51,6 @@ def crash_early(world: World) -> float:
     return pause
 
 
-def test_told_to_begin_in_advance() -> None:
-    """A replacement whose index is free waits for nobody once it is READY."""
-    world = serving()
-    world.crash(world.only("web", 0))
-    new = world.only("web", 0)
-    world.born(new)
-    assert world.told(new) == ["go"]
-    world.ready(new)
-    world.obey(new)
-    assert new.life is Life.WORKING
-    world.deliver()
-    assert world.told(new) == ["go"]  # once
-    checks.at_rest(world)
-
-
-def test_not_in_advance_while_its_predecessor_may_be_at_work() -> None:
-    """A worker that hands over at a reload keeps its index until its last loop is over."""
-    world = serving(workers=2)
-    world.reload()
-    world.settle(old := world.only("web", 1))
-    new = world.newest()
-    assert new.id.slot == old.id.slot and new.was_ready
-    assert world.told(new) == []
-    world.crash(old)
-    assert world.told(new) == ["go"]
-
-
 def test_long_life_is_followed_at_once() -> None:
     """Who lived min_uptime is replaced in the same decision."""
     world = serving()

@@ -1,0 +1,1 @@
+"""naruto/work, without a master."""
