@@ -267,6 +267,9 @@ class MasterProcess(Process):
             for sentence in self._generations.source.suspects():
                 log.write("WARNING", sentence)
             first = self._generations.newest
+            for who in self._premises.strangers.values():
+                why = "its master has died; its index waits for its end (ps shows its pid)"
+                log.write("WARNING", f"{who} is still there: {why}")
             strangers = frozenset(who.slot for who in self._premises.strangers.values())
             self._inbox.append(events.Started(first.policies, first.number, strangers))
         while self.exit is None or self._undertaker.busy:

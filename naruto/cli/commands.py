@@ -187,6 +187,8 @@ def config(target: str | None, config: str | None, check: bool, **given: Any) ->
     attributes = load_targets(manager.settings)
     if check:
         click.echo(f"{manager.settings.name}: the settings are good, and the targets load")
+        if all(group.target is None for group in manager.settings.groups):
+            show.error("warning: no target is set here, so this is the built-in demo")
     else:
         show.settings(manager.settings, attributes)
     for sentence in manager.source.suspects():

@@ -132,6 +132,8 @@ def _troubles(group: Mapping[str, Any]) -> Iterator[str]:
     name = group["name"]
     if group["fatal"]:
         yield f"{name}: FATAL: {group['fatal']}; naruto reload {name} brings it back"
+    for index in group.get("orphans", ()):  # an older master knows none
+        yield f"{name}: index {index} waits for the end of a worker whose master has died"
     for slot in group["failing"]:
         at = slot["next_try"]
         then = "is being tried again" if at is None else f"next try in {span(at)}"

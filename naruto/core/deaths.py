@@ -101,7 +101,7 @@ class Death:
         if self.told:
             return f"told to {self.told}"
         if self.by_hand:
-            return "told to leave by a line in its pipe"
+            return "told to leave by a line in its pipe, or by SIGTERM"
         if self.end.signal:
             return "nobody of naruto's"
         return "nobody knows" if self.end.code is None else "itself"
@@ -120,7 +120,7 @@ class Death:
         text += f"was killed ({self.killed})" if self.killed else f"ended with {end.how}"
         text += f" by {self.by.removeprefix('the kernel: ')}" if end.oom else ""
         text += f" {end.doing}" if end.doing else ""
-        after = self.told or ("a line in its pipe" if self.by_hand else "")
+        after = self.told or ("a line in its pipe, or SIGTERM" if self.by_hand else "")
         text += f" after {after}" if after and not self.killed else ""
         return (
             f"{text}; {end.loops} loops, up {self.uptime:.1f} s, {end.cpu:.2f} s of CPU,"

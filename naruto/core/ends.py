@@ -170,7 +170,7 @@ def end_if_exhausted(turn: Turn) -> None:
 def _why(state: State, worker: Worker, death: Death) -> str:
     end = death.end
     if worker.by_hand:
-        why = "was told to leave by a line in its pipe"
+        why = "was told to leave by a line in its pipe, or by SIGTERM"
     elif worker.cause:
         why = worker.cause
     elif worker.begun and is_on_trial(state, worker):

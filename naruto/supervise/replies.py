@@ -64,12 +64,22 @@ class Replies:
             self.watch.add(fd, WRITABLE, partial(self.flush, fd))
 
     def problem(self, name: object) -> str:
-        """Return what is wrong with the name of a reply pipe; nothing if it will do."""
+        """Return what is wrong with the name of a reply pipe; nothing if it will do.
+
+        Where there is none any more its client has left, and what it asked for goes on.
+        """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             return "reply must be a bare name such as reply-1.pipe"
-        if not fifo.is_ours(name, self.rundir.fd):
+        if not fifo.is_ours(name, self.rundir.fd) and self._exists(name):
             return f"reply: {name} is no FIFO of ours in the run directory"
         return ""
+
+    def _exists(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self.rundir.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
     def send(self, name: str, answer: dict[str, Any]) -> None:
         """Answer a client that may have gone."""

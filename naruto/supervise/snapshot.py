@@ -14,7 +14,7 @@ from .. import __version__
 from ..core.deaths import Death
 from ..core.ids import SlotId, WorkerId
 from ..core.lifecycle import Phase
-from ..core.state import Group, Key, Slot, State, Worker
+from ..core.state import Group, State, Worker
 from ..process import Process
 from ..unix.scoreboard import Doing
 from .child import Child
@@ -34,7 +34,7 @@ def service(
         "version": __version__,
         "run_dir": premises.rundir.path,
         "state": _service_state(state),
-        "groups": [_group(g, state.alarms, children, now) for g in state.groups.values()],
+        "groups": [_group(g, state, children, now) for g in state.groups.values()],
     }
 
 
@@ -47,7 +47,7 @@ def _service_state(state: State) -> str:
 
 
 def _group(
-    group: Group, alarms: Mapping[Key, float], children: Mapping[WorkerId, Child], now: float
+    group: Group, state: State, children: Mapping[WorkerId, Child], now: float
 ) -> dict[str, Any]:
     return {
         "name": group.name,
@@ -55,10 +55,8 @@ def _group(
         "wanted": group.policy.workers,
         "state": _group_state(group, now),
         "fatal": group.fatal or None,
-        "failing": [
-            _failing(index, group.slots[index], alarms.get(SlotId(group.name, index)), now)
-            for index in group.failing(now)
-        ],
+        "failing": [_failing(group, index, state, now) for index in group.failing(now)],
+        "orphans": sorted(slot.index for slot in state.strangers if slot.group == group.name),
         "exits": dict(group.ends),
         "last_exits": [_death(death, now) for death in group.deaths],
         "workers": [
@@ -77,7 +75,8 @@ def _group_state(group: Group, now: float) -> str:
     return "finished" if group.exhausted else "running"
 
 
-def _failing(index: int, slot: Slot, at: float | None, now: float) -> dict[str, Any]:
+def _failing(group: Group, index: int, state: State, now: float) -> dict[str, Any]:
+    slot, at = group.slots[index], state.alarms.get(SlotId(group.name, index))
     return {
         "index": index,
         "failures": slot.failures,

@@ -45,6 +45,18 @@ class TestTimeout:
         assert busy.wait() == 0
         os.close(gate)
 
+    @pytest.mark.parametrize("verb", ["stop", "quit"])
+    def test_before_the_master_has_read_it(self, new_service: NewService, verb: str) -> None:
+        """The client has left by then; what it asked for is done all the same."""
+        service = new_service({"shop.py": IDLE}).start("shop:poll")
+        service.signal("STOP")
+        try:
+            assert service.command(verb, "--timeout", "200ms").returncode == 1
+            assert not _replies(service)
+        finally:
+            service.signal("CONT")
+        assert service.wait() == 0
+
     @pytest.mark.parametrize("verb", ["stop", "status"])
     def test_bad(self, new_service: NewService, verb: str) -> None:
         """What is no time, or none at all, is refused as bad usage, without a traceback."""

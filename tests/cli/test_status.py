@@ -39,6 +39,7 @@ GROUP = {
     "state": str,
     "fatal": type(None),
     "failing": list,
+    "orphans": list,
     "exits": dict,
     "last_exits": list,
 }

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from tests.conftest import NewService
-from tests.process.stage import GATED, Gate, ask, crew, pids, program
+from tests.process.stage import GATED, Gate, ask, crew, pids, program, shown
 from tests.service import Service, wait_gone
 
 
@@ -81,9 +81,14 @@ def test_a_new_start_waits_for_orphans(new_service: NewService) -> None:
         again.wait_for("begin 1")
         states = {w["index"]: w["state"] for w in crew(again)}
         assert states == {0: "ready", 1: "looping"}
+        again.wait_for(r"WARNING .* default-0\.\d+ is still there: its master has died")
+        assert shown(again)["groups"][0]["orphans"] == [0]
+        waits = "default: index 0 waits for the end of a worker whose master has died"
+        assert waits in again.command("status").stdout
         gate.let(2)
         wait_gone(first)
         again.wait_for("begin 0")
+        assert shown(again)["groups"][0]["orphans"] == []
         assert len(list(again.run_dir.glob("default-*.pipe"))) == 2
         gate.open()
         assert ask(again, "stop")["status"] == 0
