@@ -336,7 +336,6 @@ class TestGarbage:
         b"   \n\n\n",
         b'status {"reply": "../reply-1.pipe"}\n',
         b'status {"reply": "/etc/passwd"}\n',
-        b'stop {"reply": "reply-1.pipe"}\n',
         b'stop {"reply": "reply-file.pipe"}\n',
         b'stop {"reply": "reply-link.pipe"}\n',
         b'stop {"reply": 5}\n',
