@@ -87,6 +87,14 @@ def test_what_workers_are_given(new_service: NewService) -> None:
     assert shown["exit_with_parent"] == ("false", "default")
 
 
+def test_check_of_no_target(new_service: NewService) -> None:
+    """In a wrong directory it is the demo that is good, and that is said on stderr."""
+    done = new_service({}).naruto("config", "--check")
+    assert done.returncode == 0 and "built-in demo" in done.stderr
+    done = new_service({"shop.py": SHOP, "naruto.toml": SETTINGS}).naruto("config", "--check")
+    assert done.returncode == 0 and not done.stderr
+
+
 def test_check_says_yes(new_service: NewService) -> None:
     """Good settings and targets: one line and 0; nothing runs, nothing is made."""
     service = new_service({"shop.py": SHOP, "naruto.toml": SETTINGS})

@@ -46,7 +46,7 @@ def test_slow_loop() -> None:
 
 
 def test_of_a_replacement() -> None:
-    """It is watched as well, though it was told to begin before it was READY."""
+    """It is watched as well, from its first loop on; on_start has a limit of its own."""
     world, worker = watched(slow_loop=5.0)
     world.pass_time(2.0)
     world.crash(worker)
